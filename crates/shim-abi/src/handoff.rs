@@ -10,6 +10,14 @@
 /// standard input, which the image closes after reading.
 pub const HANDOFF_VARIABLE: &str = "SHIM_HANDOFF_FD";
 
+/// Environment variable by which the library is preloaded.
+pub const PRELOAD_VARIABLE: &str = "LD_PRELOAD";
+
+/// What a guest's own `LD_PRELOAD` is called while its image starts: same length, so that the image
+/// renames it back in place, and the variable stands where the guest put it. Its libraries are appended
+/// to [`PRELOAD_VARIABLE`].
+pub const HIDDEN_PRELOAD_VARIABLE: &str = "_D_PRELOAD";
+
 /// Size of a serialized hand-off.
 pub const HANDOFF_BYTES: usize = 64;
 

@@ -45,8 +45,8 @@ pub mod descriptor {
     pub const RANDOM: u8 = 1;
     /// A standard stream: may wait in wall time while simulated time stands still.
     pub const EXTERNAL: u8 = 2;
-    /// A regular file with times to be written back: it was changed through this number.
-    pub const CHANGED: u8 = 3;
+    /// A regular file that can be written through this number: its times are simulated.
+    pub const WRITABLE: u8 = 3;
 }
 
 /// One simulated process.
@@ -92,10 +92,6 @@ pub struct ProcessBlock {
     pub actions: [SignalAction; MAX_SIGNAL],
     /// What each descriptor is: a value of [`descriptor`]. Written by the guest.
     pub descriptors: [AtomicU8; MAX_DESCRIPTORS],
-    /// How many entries of `descriptors` are [`descriptor::CHANGED`]. Written by the guest.
-    pub changed_descriptors: AtomicU32,
-    /// Keeps the block's size a multiple of 8.
-    pub reserved: AtomicU32,
 }
 
 // SAFETY: repr(C); every word is an atomic, but for the header, which is written before.
@@ -110,13 +106,8 @@ impl ProcessBlock {
 
     /// Record what `fd` is; numbers out of range are not recorded.
     pub fn set_descriptor(&self, fd: u32, kind: u8) {
-        let Some(slot) = self.descriptors.get(fd as usize) else { return };
-        let old = slot.swap(kind, Relaxed);
-        let was = u32::from(old == descriptor::CHANGED);
-        let is = u32::from(kind == descriptor::CHANGED);
-        if was != is {
-            let count = self.changed_descriptors.load(Relaxed);
-            self.changed_descriptors.store(count.wrapping_add(is).wrapping_sub(was), Relaxed);
+        if let Some(slot) = self.descriptors.get(fd as usize) {
+            slot.store(kind, Relaxed);
         }
     }
 }

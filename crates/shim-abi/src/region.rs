@@ -59,6 +59,10 @@ pub struct InodeTimes {
     pub changed_ns: AtomicU64,
     /// Creation of the file, if a guest created it, in nanoseconds since 1970; else 0.
     pub created_ns: AtomicU64,
+    /// Last change of the contents by a guest, in nanoseconds since 1970; 0 if unknown.
+    pub modified_ns: AtomicU64,
+    /// Last access that a guest set, in nanoseconds since 1970; 0 if unknown.
+    pub accessed_ns: AtomicU64,
 }
 
 const _: () = assert!(size_of::<ReadOnlyRegion>() <= READ_ONLY_BYTES);

@@ -1,1 +1,47 @@
-//! Placeholder.
+//! One simulated machine as a steppable unit.
+//!
+//! A [`Host`] joins the virtual Linux of one machine (`shim-kernel`: policy) to its guests
+//! (`shim-supervisor`: mechanism). It knows no network and no engine: whoever owns an event loop owns
+//! simulated time, steps hosts with it, and asks each when it wants to be stepped again.
+//!
+//! The rooms, in the order in which a run enters them:
+//!
+//! 1. [`probe`]: what the real machine offers to guests at all;
+//! 2. [`config`]: what the owner decides, and what follows for kernel and memory files;
+//! 3. [`image`]: whether a program can become a guest;
+//! 4. [`host`]: processes, and the order in which they run; `machine` holds the kernel in its arena and
+//!    the clock;
+//! 5. `serve`: a thread's time between two waits: requests and their answers; `guest_view` is how the
+//!    kernel sees a guest, `process` what is remembered of it;
+//! 6. [`interrupter`]: signals from outside the simulation;
+//! 7. [`observe`], [`lacks`]: what a host tells about its guests, while they run and afterwards.
+//!
+//! # Rules
+//!
+//! - The order of threads follows simulated time, then who was ready first. Nothing follows real time,
+//!   but for what the outside does: standard streams and interrupts.
+//! - The host's clock and the limit of its guests change only while no guest has control.
+//! - The kernel is called only with its arena open, so that its whole state lies there.
+//! - A guest that breaks the protocol is killed and named; it never takes the simulator down.
+//! - Unsafe code is in `probe::child` alone.
+//! - Nothing here imports `shim-sim`: no lines of text, no files, no event loop.
+#![deny(unsafe_code)]
+
+pub mod config;
+mod guest_view;
+pub mod host;
+pub mod image;
+pub mod interrupter;
+pub mod lacks;
+mod machine;
+pub mod observe;
+pub mod probe;
+mod process;
+mod serve;
+
+pub use config::HostConfig;
+pub use host::{Host, StartError, StepOutcome, Waiting};
+pub use interrupter::Interrupter;
+pub use lacks::{Lack, LackKind};
+pub use observe::{Observation, Observer, ProcessEnd, Source};
+pub use process::Failure;

@@ -1,1 +1,68 @@
-//! Placeholder.
+//! The virtual Linux kernel of one simulated host.
+//!
+//! A call of a guest comes in as numbers, together with the means to reach the guest's memory; what
+//! goes out is what Linux would answer, or that the caller must wait. Nothing else goes in or out:
+//! this crate opens nothing, reads no clock, knows no thread of the machine it runs on. Whoever owns
+//! the guests and simulated time (`shim-host`) drives it.
+//!
+//! # Rooms, in reading order
+//!
+//! 1. [`config`]: what a simulated machine is made of; `ids`: processes and threads as guests number
+//!    them; [`guest`]: what the kernel asks of the calling guest; [`outcome`]: what it answers;
+//! 2. `kernel`: the one state, and its public methods; `task`: processes, threads and what a parked
+//!    call leaves behind; `agenda`: what happens when;
+//! 3. `dispatch`: one line a call, to the function that answers it; `memory`: numbers and structures
+//!    in guest memory; `context`: what such a function is given;
+//! 4. one file per family of calls. Time: `clock`, `sleep`, `clock_set`, `interval`. Signals:
+//!    `signal` (`number`, `pending`, `send`, `wait`, `deliver`). Scheduling: `sched` (`policy`,
+//!    `attribute`, `affinity`, `priority`, `io_priority`). The rest: `limits`, `usage`, `identity`,
+//!    `life`;
+//! 5. `files`: contents of the files that show the simulated machine.
+//!
+//! # Rules
+//!
+//! - `no_std`, `alloc`, no unsafe code. Same state and same call: same outcome.
+//! - The state can move between processes: it lies in memory that each of them maps at one address,
+//!   so it holds no pointer to code, no reference to a constant, no static; enums, not `dyn`. What is
+//!   kept is allocated here, never taken over from the caller.
+//! - No map with random order. Ties in time are broken by number.
+//! - The guest is not believed: every number from it is checked as Linux checks it, in Linux's order,
+//!   and a bad address is EFAULT.
+//! - Guests are unprivileged users of the simulated machine, whoever they are on the real one.
+//! - The manual pages say what is right, and where they are silent, what Linux did when asked.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+mod agenda;
+mod clock;
+mod clock_set;
+pub mod config;
+mod context;
+mod dispatch;
+mod files;
+pub mod guest;
+mod identity;
+mod ids;
+mod interval;
+mod kernel;
+mod life;
+mod limits;
+mod memory;
+pub mod outcome;
+mod sched;
+mod signal;
+mod sleep;
+mod task;
+#[cfg(test)]
+mod testing;
+mod usage;
+
+pub use config::Config;
+pub use guest::{Guest, GuestAddr};
+pub use ids::{VirtualPid, VirtualTid};
+pub use kernel::Kernel;
+pub use outcome::{Outcome, Published, SignalOutcome};

@@ -1,1 +1,59 @@
-//! Placeholder.
+//! Launching, answering and watching guests.
+//!
+//! A simulator, ours or anybody's, is a program that decides what its guests see. This library is
+//! the other half: how a guest comes to life, how its requests arrive and its answers reach it, how
+//! its memory is read, and how its death is noticed, whatever it dies of. It is mechanism and
+//! has no opinion about any system call; the opinions are in `shim-kernel`, and `shim-host` joins
+//! the two.
+//!
+//! The rooms, in the order in which a simulation enters them:
+//!
+//! 1. [`library`]: is this file a `libshim.so` that we can work with?
+//! 2. [`launcher`]: the small process whose children all guests are, and the thread here that
+//!    listens to it;
+//! 3. [`settings`], [`region`], `slots`: the two memory files of a host and the blocks in them;
+//! 4. [`command`], [`resolve`]: what to run, and where its file is;
+//! 5. [`guest`]: one guest: the next event, the reply, native calls inside it; `channel` is how it
+//!    waits, [`guest_memory`] how memory is read and written, [`records`] what the guest has to tell;
+//! 6. `life`: whether a guest is alive, and what may be done to it only while it is;
+//!    [`interrupt`]: reaching a guest from another thread;
+//! 7. [`status`]: how a guest ended.
+//!
+//! # Rules
+//!
+//! - Nothing of the embedding program is touched: guests are no children of ours, no signal handler
+//!   is installed, no limit changed. The launcher is a child that neither `wait(-1)` nor SIGCHLD
+//!   shows.
+//! - Every wait ends: by the guest's doing, by its death, or by the launcher's death.
+//! - Whatever a guest wrote is an allegation. The worst that it can do to us is [`Event::Malformed`].
+//! - A guest's native process id is used only while `life` vouches that it is not reaped.
+//! - Nothing is left behind: no files, no processes, whoever is killed.
+//! - This crate imports `shim-abi` and `shim-sync` and nothing else of ours; a test checks it.
+#![deny(unsafe_code)]
+
+mod channel;
+pub mod command;
+pub mod guest;
+pub mod guest_memory;
+pub mod interrupt;
+pub mod launcher;
+pub mod library;
+mod life;
+pub mod records;
+pub mod region;
+pub mod resolve;
+pub mod settings;
+mod signals;
+mod slots;
+pub mod status;
+
+pub use command::Command;
+pub use guest::{Ended, Event, Guest};
+pub use guest_memory::GuestMemory;
+pub use interrupt::Interrupter;
+pub use launcher::{Launcher, SpawnError};
+pub use library::{Library, LibraryError};
+pub use region::HostMemory;
+pub use resolve::{Unresolved, resolve_program};
+pub use settings::{HostSettings, Identity, ManagerSettings};
+pub use status::ExitStatus;

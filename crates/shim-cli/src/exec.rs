@@ -1,0 +1,148 @@
+//! `shim exec`: one program on one simulated machine.
+//!
+//! Options in, an exit status out. Always true: standard output is the guest's alone; every failure of
+//! ours is one message and status 125; the launcher is started before anything here makes a thread. How
+//! a simulation runs is `shim_sim::engine`, what its lines look like `shim_sim::output`.
+
+use std::ffi::{CString, OsStr};
+use std::fs::File;
+use std::io::{self, BufWriter, LineWriter, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use shim_host::{Host, HostConfig, ProcessEnd, StartError};
+use shim_sim::engine::{self, Ending};
+use shim_sim::output::Output;
+use shim_sim::summary::summary;
+use shim_supervisor::{Command, Launcher, Library, resolve_program};
+
+use crate::interrupt;
+use crate::library;
+use crate::message::message;
+use crate::options;
+
+/// Exit status where shim itself failed.
+pub const FAILURE: u8 = 125;
+
+/// Run the command; its exit status.
+pub fn run(options: &options::Exec) -> u8 {
+    match try_run(options) {
+        Ok(status) => status,
+        Err(Failure { status, text }) => {
+            message(text);
+            status
+        }
+    }
+}
+
+/// Why there was no run, or none to its end.
+struct Failure {
+    status: u8,
+    text: String,
+}
+
+impl Failure {
+    /// A failure of ours.
+    fn ours(text: impl Into<String>) -> Failure {
+        Failure { status: FAILURE, text: text.into() }
+    }
+}
+
+fn try_run(options: &options::Exec) -> Result<u8, Failure> {
+    let launcher = Launcher::start()
+        .map(Arc::new)
+        .map_err(|error| Failure::ours(format!("cannot start the launcher: {error}")))?;
+    let library = library::find_here(options.library.as_deref())
+        .map_err(|error| Failure::ours(error.to_string()))?;
+    let library = Library::open(&library).map_err(|error| Failure::ours(error.to_string()))?;
+    let command = command(&options.command)?;
+    let mut output = Output::new(
+        Box::new(io::stderr()),
+        options.strace.as_deref().map(open_trace).transpose()?,
+    );
+    let mut host = Host::new(config(options), &launcher, &library)
+        .map_err(|error| Failure::ours(format!("cannot make the host: {error}")))?;
+    let name = options.command[0].display().to_string();
+    let pid = host.spawn(&command).map_err(|error| not_started(&name, &error))?;
+    let watch = interrupt::watch(host.interrupter())
+        .map_err(|error| Failure::ours(format!("cannot watch for signals: {error}")))?;
+
+    let ending = engine::run(&mut host, &mut output);
+
+    if let Err(error) = output.finish() {
+        message(format_args!("the trace is not complete: {error}"));
+    }
+    for failure in host.failures() {
+        message(format_args!("shim failure in {}[{}]: {}", failure.program, failure.pid, failure.text));
+    }
+    if !options.quiet {
+        for line in summary(&host.lacks()) {
+            message(line);
+        }
+    }
+    if let Ending::Stuck(waiting) = ending {
+        for one in waiting {
+            message(format_args!(
+                "{}[{}] waits for ever in {}: nothing can happen any more",
+                one.program, one.pid, one.call
+            ));
+        }
+        return Ok(FAILURE);
+    }
+    Ok(match (watch.killed_by(), host.end_of(pid)) {
+        (Some(signal), _) => 128 + signal as u8,
+        (None, Some(ProcessEnd::Exited(status))) => status as u8,
+        (None, Some(ProcessEnd::Killed(signal))) => 128 + signal as u8,
+        (None, None) => FAILURE,
+    })
+}
+
+fn config(options: &options::Exec) -> HostConfig {
+    HostConfig {
+        seed: options.seed,
+        cpu_count: options.cpus,
+        start_realtime_ns: options.start_time,
+        emulate_tsc: options.emulate_tsc.into(),
+        syscall_latency: options.syscall_latency,
+        vdso_latency: options.vdso_latency,
+        log_level: options.log_level.into(),
+        is_tracing: options.strace.is_some(),
+        ..HostConfig::new(&options.hostname)
+    }
+}
+
+/// The command with our environment, directory and streams.
+fn command(words: &[std::ffi::OsString]) -> Result<Command, Failure> {
+    let path = std::env::var_os("PATH");
+    let program = resolve_program(&words[0], path.as_deref()).map_err(|error| Failure {
+        status: error.shell_code() as u8,
+        text: format!("{}: {error}", words[0].display()),
+    })?;
+    let mut command = Command::new(c_string(program.as_os_str())?);
+    command.argv = words.iter().map(|word| c_string(word)).collect::<Result<_, _>>()?;
+    command.inherit_environment();
+    command
+        .inherit_stdio()
+        .map_err(|error| Failure::ours(format!("cannot pass on the standard streams: {error}")))?;
+    Ok(command)
+}
+
+fn c_string(text: &OsStr) -> Result<CString, Failure> {
+    CString::new(text.as_bytes()).map_err(|error| Failure::ours(error.to_string()))
+}
+
+fn open_trace(path: &Path) -> Result<Box<dyn Write>, Failure> {
+    if path == "-" {
+        return Ok(Box::new(LineWriter::new(io::stderr())));
+    }
+    match File::create(path) {
+        Ok(file) => Ok(Box::new(BufWriter::new(file))),
+        Err(error) => Err(Failure::ours(format!("cannot write {}: {error}", path.display()))),
+    }
+}
+
+fn not_started(name: &str, error: &StartError) -> Failure {
+    let status = error.shell_code().map_or(FAILURE, |code| code as u8);
+    Failure { status, text: format!("{name}: {error}") }
+}

@@ -1,0 +1,54 @@
+//! The command `shim`: runs programs in simulated time.
+//!
+//! Rooms, in the order of a run: [`options`] (what was asked for), [`doctor`] (what the machine
+//! offers), [`exec`] (a run) with [`library`] (which `libshim.so`), [`interrupt`] (Ctrl-C) and [`message`]
+//! (what a person is told).
+//!
+//! # Rules
+//!
+//! - A thin face: what a simulation is and does is `shim-sim`'s and below.
+//! - The global allocator is the scoped one: a host's kernel lives in its host's arena, everything else in
+//!   the ordinary heap.
+//! - Standard output belongs to guests; what we say goes to standard error.
+#![forbid(unsafe_code)]
+
+mod doctor;
+mod exec;
+mod interrupt;
+mod library;
+mod message;
+mod options;
+
+use std::alloc::System;
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+use shim_arena::ScopedAllocator;
+
+use options::{Command, Options};
+
+#[global_allocator]
+static ALLOCATOR: ScopedAllocator<System> = ScopedAllocator::new(System);
+
+fn main() -> ExitCode {
+    let options = match Options::try_parse() {
+        Ok(options) => options,
+        Err(error) => return refuse(&error),
+    };
+    ExitCode::from(match &options.command {
+        Command::Exec(options) => exec::run(options),
+        Command::Doctor(options) => doctor::run(options),
+    })
+}
+
+/// Print what clap has to say. A wrong option of `exec` must not look like the exit status of a guest.
+fn refuse(error: &clap::Error) -> ExitCode {
+    let _ = error.print();
+    let is_exec = std::env::args_os().nth(1).is_some_and(|word| word == "exec");
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
+        _ if is_exec => ExitCode::from(exec::FAILURE),
+        _ => ExitCode::from(2),
+    }
+}

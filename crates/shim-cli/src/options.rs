@@ -1,0 +1,247 @@
+//! The command line as types.
+//!
+//! Arguments in, [`Options`] out. Always true: what is out of range is refused here, with its option's
+//! name, before anything is started. What the options mean for a simulation is in `exec`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use shim_abi::SimDuration;
+use shim_sim::calendar;
+
+/// Runs unmodified programs in simulated time.
+#[derive(Parser, Debug)]
+#[command(name = "shim", version, max_term_width = 100)]
+pub struct Options {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Run one program on one simulated machine.
+    Exec(Box<Exec>),
+    /// Tell what this machine offers to guests, what is missing, what that costs, and the cure.
+    Doctor(Doctor),
+}
+
+const EXEC_ABOUT: &str = "\
+Run one program on one simulated machine.
+
+The program runs unmodified, with our standard streams, in our working directory and with our \
+environment, but in simulated time: its clocks start at --start-time and advance only when it waits or \
+makes system calls. A wait costs no real time: 'sleep 86400' returns at once, and its program sees a \
+day pass. Every system call costs the simulated time of --syscall-latency, every reading of a clock \
+that of --vdso-latency, so that loops which wait by looking at the clock end. Clocks, process ids and random \
+numbers depend on nothing but the options: the same command gives the same output each time.
+
+What the program asked for and did not get is listed on standard error when it has ended.";
+
+const EXEC_AFTER: &str = "\
+Exit status:
+  that of the program; 128 + n if signal n killed it;
+  127 if the program does not exist, 126 if it cannot be executed;
+  125 if shim itself failed, or if the program waited for ever.
+
+Ctrl-C (and SIGTERM, SIGHUP, SIGQUIT sent to shim) becomes a simulated signal of the program. \
+A second one kills the program.
+
+Examples:
+  shim exec -- date
+  shim exec -- sleep 86400
+  shim exec --start-time 2038-01-19T03:14:00Z -- date -u
+  shim exec --seed 7 -- openssl rand -hex 16
+  shim exec --strace trace.txt -- ls -l
+  seq 10 | shim exec -- sort -rn";
+
+/// Options of `shim exec`.
+#[derive(Args, Debug)]
+#[command(about = "Run one program on one simulated machine", long_about = EXEC_ABOUT,
+          after_help = EXEC_AFTER)]
+pub struct Exec {
+    /// Seed of everything that is random for the program.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+
+    /// Calendar time at which the simulation starts: 2000-01-01T00:00:00Z or @SECONDS since 1970.
+    #[arg(long, value_name = "T", default_value = "2000-01-01T00:00:00Z",
+          value_parser = calendar::parse_instant)]
+    pub start_time: i64,
+
+    /// Name of the simulated machine.
+    #[arg(long, value_name = "H", default_value = "host", value_parser = parse_hostname)]
+    pub hostname: String,
+
+    /// Write a line for each system call to FILE, '-' for standard error; complete also if the program
+    /// is killed.
+    #[arg(long, value_name = "FILE")]
+    pub strace: Option<PathBuf>,
+
+    /// Log lines to write to standard error.
+    #[arg(long, value_name = "L", default_value = "warn")]
+    pub log_level: LogLevel,
+
+    /// Processors of the simulated machine. One thread runs at a time whatever their number.
+    #[arg(long, value_name = "N", default_value_t = 1,
+          value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub cpus: u32,
+
+    /// Whether the processor's time stamp counter (rdtsc) shows simulated time. auto: where it matters;
+    /// so far that is everywhere.
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub emulate_tsc: EmulateTsc,
+
+    /// Simulated time that a system call costs: nanoseconds, or a number and its unit.
+    #[arg(long, value_name = "TIME", default_value = "1us", value_parser = calendar::parse_duration)]
+    pub syscall_latency: SimDuration,
+
+    /// Simulated time that reading a clock costs where it takes no system call.
+    #[arg(long, value_name = "TIME", default_value = "100ns", value_parser = calendar::parse_duration)]
+    pub vdso_latency: SimDuration,
+
+    /// The libshim.so to use. Otherwise $SHIM_LIBRARY, or the one installed with this command.
+    #[arg(long, value_name = "PATH")]
+    pub library: Option<PathBuf>,
+
+    /// Do not list what the program asked for and did not get.
+    #[arg(long)]
+    pub quiet: bool,
+
+    /// The program, looked up in $PATH unless it has a slash, and its arguments.
+    #[arg(value_name = "PROGRAM", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    pub command: Vec<OsString>,
+}
+
+/// Options of `shim doctor`.
+#[derive(Args, Debug)]
+#[command(after_help = "Exit status: 0 if guests can run here, 1 if not.")]
+pub struct Doctor {
+    /// Print one JSON object instead of lines.
+    #[arg(long)]
+    pub json: bool,
+
+    /// The libshim.so to look at. Otherwise $SHIM_LIBRARY, or the one installed with this command.
+    #[arg(long, value_name = "PATH")]
+    pub library: Option<PathBuf>,
+}
+
+/// Values of `--log-level`.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs)]
+pub enum LogLevel {
+    Off,
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+impl From<LogLevel> for log::LevelFilter {
+    fn from(level: LogLevel) -> Self {
+        match level {
+            LogLevel::Off => log::LevelFilter::Off,
+            LogLevel::Error => log::LevelFilter::Error,
+            LogLevel::Warn => log::LevelFilter::Warn,
+            LogLevel::Info => log::LevelFilter::Info,
+            LogLevel::Debug => log::LevelFilter::Debug,
+            LogLevel::Trace => log::LevelFilter::Trace,
+        }
+    }
+}
+
+/// Values of `--emulate-tsc`.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs)]
+pub enum EmulateTsc {
+    Auto,
+    Always,
+    Never,
+}
+
+impl From<EmulateTsc> for shim_abi::manager::EmulateTsc {
+    fn from(when: EmulateTsc) -> Self {
+        match when {
+            EmulateTsc::Auto | EmulateTsc::Always => shim_abi::manager::EmulateTsc::Always,
+            EmulateTsc::Never => shim_abi::manager::EmulateTsc::Never,
+        }
+    }
+}
+
+/// A host name as RFC 1123 allows it, no longer than uname(2) can tell.
+fn parse_hostname(text: &str) -> Result<String, String> {
+    const MAX_LEN: usize = 64;
+    let is_label = |label: &str| {
+        !label.is_empty()
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    };
+    if text.len() > MAX_LEN {
+        return Err(format!("longer than {MAX_LEN} characters"));
+    }
+    if !text.split('.').all(is_label) {
+        return Err("letters, digits and hyphens, in parts separated by dots".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn exec(args: &[&str]) -> Result<Exec, String> {
+        let all = ["shim", "exec"].iter().chain(args);
+        match Options::try_parse_from(all).map_err(|error| error.to_string())?.command {
+            Command::Exec(exec) => Ok(*exec),
+            Command::Doctor(_) => Err("doctor".to_owned()),
+        }
+    }
+
+    #[test]
+    fn definitions_are_consistent() {
+        Options::command().debug_assert();
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_manual() {
+        let options = exec(&["--", "true"]).unwrap();
+        assert_eq!(options.seed, 1);
+        assert_eq!(options.start_time, calendar::DEFAULT_START_NS);
+        assert_eq!(options.hostname, "host");
+        assert_eq!(options.cpus, 1);
+        assert_eq!(options.syscall_latency, SimDuration::from_ns(1000));
+        assert_eq!(options.vdso_latency, SimDuration::from_ns(100));
+        assert_eq!(options.log_level, LogLevel::Warn);
+        assert_eq!(options.command, ["true"]);
+    }
+
+    #[test]
+    fn the_programs_own_options_are_left_alone() {
+        let with = exec(&["--seed", "7", "--", "ls", "--seed", "-l", "--"]).unwrap();
+        assert_eq!((with.seed, with.command), (7, ["ls", "--seed", "-l", "--"].map(Into::into).into()));
+        let without = exec(&["ls", "--quiet", "-l"]).unwrap();
+        assert!(!without.quiet);
+        assert_eq!(without.command, ["ls", "--quiet", "-l"]);
+    }
+
+    #[test]
+    fn nonsense_is_refused_by_name() {
+        for (args, what) in [
+            (&["--start-time", "soon", "true"][..], "--start-time"),
+            (&["--cpus", "0", "true"], "--cpus"),
+            (&["--hostname", "a b", "true"], "--hostname"),
+            (&["--hostname", "", "true"], "--hostname"),
+            (&["--log-level", "loud", "true"], "--log-level"),
+            (&["--syscall-latency", "-1", "true"], "--syscall-latency"),
+            (&[], "PROGRAM"),
+        ] {
+            let error = exec(args).unwrap_err();
+            assert!(error.contains(what), "{args:?}: {error}");
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! What is written by hand in the headers: the umbrella, the attributes, the version's macros.
+//!
+//! The version of the workspace and of the protocol in, constant texts out. Always true: a macro here
+//! begins with `SHIM_`, and an expression in it is safe in `#if`. Declarations of functions are not
+//! here: they come from the boundary.
+
+use shim_abi::version::{PROTOCOL_MAJOR, PROTOCOL_MINOR};
+
+/// Stands in every generated header.
+pub const GENERATED: &str = "/* SPDX-License-Identifier: MIT OR Apache-2.0\n   \
+     Made from src/capi/ by `cargo run -p shim-gen`; do not edit. */";
+
+/// The macros of `version.h`.
+pub fn version_macros() -> String {
+    let number = |text: &str| text.parse::<u32>().expect("cargo gives numbers");
+    let (major, minor, patch) = (
+        number(env!("CARGO_PKG_VERSION_MAJOR")),
+        number(env!("CARGO_PKG_VERSION_MINOR")),
+        number(env!("CARGO_PKG_VERSION_PATCH")),
+    );
+    format!(
+        r#"
+/* Version of these headers; shim_version() tells that of the library that is loaded. */
+#define SHIM_VERSION_MAJOR {major}
+#define SHIM_VERSION_MINOR {minor}
+#define SHIM_VERSION_PATCH {patch}
+#define SHIM_VERSION_STRING "{major}.{minor}.{patch}"
+
+/* One number for a version, to compare: later versions have greater numbers. */
+#define SHIM_VERSION_ENCODE(major, minor, patch) (((major) * 65536) + ((minor) * 256) + (patch))
+#define SHIM_VERSION \
+    SHIM_VERSION_ENCODE(SHIM_VERSION_MAJOR, SHIM_VERSION_MINOR, SHIM_VERSION_PATCH)
+
+/* Protocol between library and simulator at the time of these headers. */
+#define SHIM_PROTOCOL_VERSION_MAJOR {PROTOCOL_MAJOR}
+#define SHIM_PROTOCOL_VERSION_MINOR {PROTOCOL_MINOR}
+"#
+    )
+}
+
+/// `export.h`.
+pub const EXPORT: &str = r#"/* Attributes of the declarations in the other headers. */
+
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+   Made by `cargo run -p shim-gen`; do not edit. */
+
+#ifndef SHIM_EXPORT_H
+#define SHIM_EXPORT_H
+
+/* SHIM_API: a function of the library. SHIM_NODISCARD: its result is all that it is for.
+   SHIM_NORETURN: it does not return. SHIM_DEPRECATED: something better exists; a program that
+   cannot change yet defines SHIM_NO_DEPRECATED before it includes a header. */
+#if defined(__GNUC__) || defined(__clang__)
+#define SHIM_API __attribute__((visibility("default")))
+#define SHIM_NODISCARD __attribute__((warn_unused_result))
+#define SHIM_NORETURN __attribute__((noreturn))
+#if defined(SHIM_NO_DEPRECATED)
+#define SHIM_DEPRECATED(message)
+#else
+#define SHIM_DEPRECATED(message) __attribute__((deprecated(message)))
+#endif
+#else
+#define SHIM_API
+#define SHIM_NODISCARD
+#define SHIM_NORETURN
+#define SHIM_DEPRECATED(message)
+#endif
+
+#endif /* SHIM_EXPORT_H */
+"#;
+
+/// `shim.h`, but for the list of the others.
+pub const UMBRELLA: &str = r#"/* libshim: the C interface of a program that runs in a simulation, or natively. */
+
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+   Made by `cargo run -p shim-gen`; do not edit.
+
+   A program that a simulator starts under libshim.so is a guest: its system calls, clocks and random
+   numbers are simulated. It need not know; this interface is for the program or preload library that
+   wants to. The same binary runs natively where no simulator is there: functions then do what is said
+   under "Outside a simulation", and the library has touched nothing.
+
+       #include <shim/shim.h>
+       #include <stdio.h>
+
+       int main(void) {
+           char name[65];
+           if (!shim_is_managed())
+               return puts("running natively") < 0;
+           shim_host_name(shim_hostSharedMem(), name, sizeof name);
+           return printf("%s at %llu ns\n", name, (unsigned long long)shim_simtime_ns()) < 0;
+       }
+
+       cc example.c $(pkg-config --cflags --libs shim)
+
+   Conventions. Functions take fixed-width integers and opaque pointers, and none takes a variable
+   number of arguments. Units stand at the end of a name: _ns nanoseconds, _bytes, _hz. A pointer that
+   a function returns belongs to the library. NULL is answered as documented, never with a crash. A
+   function keeps its meaning: a new meaning gets a new symbol version. */
+
+#ifndef SHIM_SHIM_H
+#define SHIM_SHIM_H
+
+@INCLUDES@
+
+#endif /* SHIM_SHIM_H */
+"#;

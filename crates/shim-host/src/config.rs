@@ -1,0 +1,122 @@
+//! What a host's owner decides, and what follows for its kernel and its memory files.
+//!
+//! A [`HostConfig`] in; the kernel's and the supervisor's settings out. Always true: the two agree,
+//! because both come from here. Reading options and files is not here: that is the owner's.
+
+use std::io;
+use std::net::Ipv4Addr;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use shim_abi::SimDuration;
+use shim_abi::manager::EmulateTsc;
+use shim_supervisor::{HostSettings, ManagerSettings};
+
+/// Largest stack of a guest.
+const STACK_BYTES: u64 = 8 << 20;
+
+/// One simulated machine and the simulation that it is in.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HostConfig {
+    /// Seed of everything random.
+    pub seed: u64,
+    /// Number of the host in the simulation, from 0: hosts that exist together have different ones.
+    pub host_id: u32,
+    /// `uname -n`; also names the host's random streams.
+    pub hostname: String,
+    /// Processors of the simulated machine.
+    pub cpu_count: u32,
+    /// Memory of the simulated machine, as it tells its guests; nothing is reserved.
+    pub memory_bytes: u64,
+    /// Calendar time of the simulation's start: nanoseconds since 1970-01-01 00:00:00 UTC.
+    pub start_realtime_ns: i64,
+    /// How long before the simulation's start the host was booted.
+    pub uptime_at_start: SimDuration,
+    /// `uname -r`.
+    pub kernel_release: String,
+    /// `uname -v`.
+    pub kernel_version: String,
+    /// IPv4 address of the host's interface.
+    pub ipv4: Ipv4Addr,
+    /// Frequency of the simulated time stamp counter.
+    pub tsc_frequency_hz: u64,
+    /// Whether reading the time stamp counter is simulated.
+    pub emulate_tsc: EmulateTsc,
+    /// Simulated time that an answered system call costs.
+    pub syscall_latency: SimDuration,
+    /// Simulated time that a vDSO call or a read of the time stamp counter costs.
+    pub vdso_latency: SimDuration,
+    /// Verbosity of the guests' and the host's own log lines.
+    pub log_level: log::LevelFilter,
+    /// Whether guests write a record for each system call.
+    pub is_tracing: bool,
+}
+
+impl HostConfig {
+    /// The host that nobody described further. Kernel release and version are the real machine's,
+    /// because programs derive from them which system calls they may try.
+    pub fn new(hostname: &str) -> HostConfig {
+        let real = rustix::system::uname();
+        HostConfig {
+            seed: 1,
+            host_id: 0,
+            hostname: hostname.to_owned(),
+            cpu_count: 1,
+            memory_bytes: 4 << 30,
+            start_realtime_ns: 946_684_800 * 1_000_000_000,
+            uptime_at_start: SimDuration::from_secs(100),
+            kernel_release: real.release().to_string_lossy().into_owned(),
+            kernel_version: real.version().to_string_lossy().into_owned(),
+            ipv4: Ipv4Addr::new(11, 0, 0, 1),
+            tsc_frequency_hz: 1_000_000_000,
+            emulate_tsc: EmulateTsc::Always,
+            syscall_latency: SimDuration::from_ns(1_000),
+            vdso_latency: SimDuration::from_ns(100),
+            log_level: log::LevelFilter::Warn,
+            is_tracing: false,
+        }
+    }
+
+    /// `descriptor_limit` is what guests see: soft, hard.
+    pub(crate) fn kernel(&self, descriptor_limit: (u32, u32)) -> shim_kernel::Config {
+        shim_kernel::Config {
+            seed: self.seed,
+            hostname: self.hostname.as_str().into(),
+            cpu_count: self.cpu_count,
+            memory_bytes: self.memory_bytes,
+            start_realtime_ns: self.start_realtime_ns,
+            uptime_at_start_ns: self.uptime_at_start.as_ns(),
+            kernel_release: self.kernel_release.as_str().into(),
+            kernel_version: self.kernel_version.as_str().into(),
+            descriptor_limit: (descriptor_limit.0.into(), descriptor_limit.1.into()),
+            stack_limit_bytes: STACK_BYTES,
+            tsc_frequency_hz: self.tsc_frequency_hz,
+        }
+    }
+
+    pub(crate) fn manager(&self) -> io::Result<ManagerSettings> {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).map_err(io::Error::other)?;
+        Ok(ManagerSettings {
+            start_realtime_ns: self.start_realtime_ns,
+            start_wall_ns: i64::try_from(wall.as_nanos()).map_err(io::Error::other)?,
+            tsc_frequency_hz: self.tsc_frequency_hz,
+            syscall_latency_ns: self.syscall_latency.as_ns(),
+            vdso_latency_ns: self.vdso_latency.as_ns(),
+            emulate_tsc: self.emulate_tsc,
+        })
+    }
+
+    pub(crate) fn host(&self) -> HostSettings {
+        HostSettings {
+            host_id: self.host_id,
+            uptime_at_start_ns: self.uptime_at_start.as_ns(),
+            cpu_count: self.cpu_count,
+            log_level: self.log_level as u32,
+            is_tracing: self.is_tracing,
+            ipv4: u32::from_ne_bytes(self.ipv4.octets()),
+            hostname: self.hostname.clone(),
+            kernel_release: self.kernel_release.clone(),
+            kernel_version: self.kernel_version.clone(),
+            domainname: "(none)".to_owned(),
+        }
+    }
+}

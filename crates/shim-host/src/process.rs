@@ -1,0 +1,164 @@
+//! What a host remembers of one guest process beside the kernel.
+//!
+//! The supervisor's guest in; observations, lacks and failures out. Always true: what a guest wrote about
+//! itself (its name, its counts, its records) is taken for an allegation, cleaned and bounded. One process
+//! has one thread so far. Answering it is `serve`.
+
+use shim_abi::calls::MAX_CALLS;
+use shim_abi::ring::{CallRecord, RecordHeader, RecordKind};
+use shim_abi::SimTime;
+use shim_kernel::{VirtualPid, VirtualTid};
+use shim_supervisor::Guest;
+
+use crate::lacks::{LackKind, Lacks};
+use crate::observe::{Observation, Observer, ProcessEnd, Source};
+
+/// Where a thread is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum State {
+    /// Its process exists and it has control: it will say `Start`.
+    Fresh,
+    /// It waits in simulated time, since this instant of its own clock.
+    Parked(SimTime),
+    /// Whoever steps the host is serving it.
+    Serving,
+}
+
+/// A failure of the shim inside a guest.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Failure {
+    /// The program that ran.
+    pub program: String,
+    /// Its virtual process id.
+    pub pid: u32,
+    /// What, where, when: the shim's own line.
+    pub text: String,
+}
+
+pub(crate) struct Process {
+    pub(crate) guest: Guest,
+    pub(crate) pid: VirtualPid,
+    pub(crate) tid: VirtualTid,
+    pub(crate) state: State,
+    /// Name of the program that runs, for messages.
+    pub(crate) program: String,
+    /// An image said `Start`.
+    pub(crate) has_started: bool,
+    /// The forwarded call in which the thread is.
+    pub(crate) call: Option<(u32, [u64; 6])>,
+    /// Refusals already counted for programs that ran before in this process.
+    counted: Vec<u32>,
+}
+
+impl Process {
+    pub(crate) fn new(guest: Guest, pid: VirtualPid, tid: VirtualTid, program: String) -> Process {
+        Process {
+            guest,
+            pid,
+            tid,
+            state: State::Fresh,
+            program,
+            has_started: false,
+            call: None,
+            counted: vec![0; MAX_CALLS],
+        }
+    }
+
+    /// A new image is up: from now on things are counted for its program.
+    pub(crate) fn begin_image(&mut self, lacks: &mut Lacks) {
+        if self.has_started {
+            self.count_refused(lacks);
+        }
+        self.has_started = true;
+        let name = self.guest.program();
+        if !name.is_empty() {
+            self.program = name;
+        }
+    }
+
+    /// Count the calls that were refused since the last time.
+    pub(crate) fn count_refused(&mut self, lacks: &mut Lacks) {
+        for (number, count) in self.guest.refused() {
+            let Some(counted) = self.counted.get_mut(number as usize) else { continue };
+            // The words are the guest's: a count that went back is not believed.
+            let more = count.saturating_sub(*counted);
+            if more > 0 {
+                lacks.add(&self.program, LackKind::Call(number), more.into());
+            }
+            *counted = count;
+        }
+    }
+
+    /// Pass on the records that the guest has written.
+    pub(crate) fn drain(&mut self, host: &str, lacks: &mut Lacks, observer: &mut dyn Observer) {
+        let source = source(host, &self.program, self.pid, self.tid);
+        let program = &self.program;
+        self.guest.drain(|header: RecordHeader, payload: &[u8]| {
+            let time = SimTime::from_ns(header.time_ns);
+            match header.kind {
+                RecordKind::Log => {
+                    let text = String::from_utf8_lossy(payload);
+                    let level = level(header.level);
+                    observer.observe(&source, time, Observation::Log { level, text: &text });
+                }
+                RecordKind::Call => {
+                    if let Some(record) = CallRecord::from_bytes(payload) {
+                        let texts = &payload[CallRecord::BYTES..];
+                        observer.observe(&source, time, Observation::Call { record, texts });
+                    }
+                }
+                RecordKind::Lack => {
+                    let text = String::from_utf8_lossy(payload).into_owned();
+                    lacks.add(program, LackKind::Other(text), 1);
+                }
+            }
+        });
+    }
+
+    /// Tell something about this process.
+    pub(crate) fn tell(
+        &self,
+        host: &str,
+        time: SimTime,
+        what: Observation<'_>,
+        observer: &mut dyn Observer,
+    ) {
+        observer.observe(&source(host, &self.program, self.pid, self.tid), time, what);
+    }
+}
+
+fn source<'a>(host: &'a str, program: &'a str, pid: VirtualPid, tid: VirtualTid) -> Source<'a> {
+    Source { host, program, pid: pid.0, tid: tid.0 }
+}
+
+/// A level as records carry it, 1 to 5; what a guest invents counts as the least.
+fn level(number: u8) -> log::Level {
+    log::Level::iter().nth(usize::from(number).wrapping_sub(1)).unwrap_or(log::Level::Trace)
+}
+
+/// The kernel's word about the process, and what it means.
+pub(crate) fn process_end(status: shim_supervisor::ExitStatus) -> ProcessEnd {
+    match status {
+        shim_supervisor::ExitStatus::Code(code) => ProcessEnd::Exited(code),
+        shim_supervisor::ExitStatus::Signal { signal, .. } => {
+            ProcessEnd::Killed(signal.unsigned_abs())
+        }
+        shim_supervisor::ExitStatus::Lost => ProcessEnd::Killed(libc::SIGKILL.unsigned_abs()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_are_those_of_the_log_crate() {
+        assert_eq!(level(1), log::Level::Error);
+        assert_eq!(level(5), log::Level::Trace);
+        assert_eq!(level(0), log::Level::Trace);
+        assert_eq!(level(200), log::Level::Trace);
+        for level_ in log::Level::iter() {
+            assert_eq!(level(level_ as u8), level_);
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! What a simulated machine is made of.
+//!
+//! A [`Config`] in, nothing out. Always true: a kernel keeps a copy of its own, so that the texts lie
+//! where the rest of its state lies. What a machine's network is made of is not here.
+
+use alloc::string::String;
+
+/// One simulated machine.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Config {
+    /// The simulation's seed.
+    pub seed: u64,
+    /// `uname -n`; it also selects the machine's streams of random numbers.
+    pub hostname: String,
+    /// Processors, numbered from 0; at least 1 is taken for granted.
+    pub cpu_count: u32,
+    /// Memory in bytes.
+    pub memory_bytes: u64,
+    /// Calendar time at the simulation's start: nanoseconds since 1970-01-01 00:00:00 UTC.
+    pub start_realtime_ns: i64,
+    /// How long before the simulation's start the machine was booted.
+    pub uptime_at_start_ns: u64,
+    /// `uname -r`.
+    pub kernel_release: String,
+    /// `uname -v`.
+    pub kernel_version: String,
+    /// Soft and hard limit of descriptors of a process.
+    pub descriptor_limit: (u64, u64),
+    /// Soft limit of a process's stack.
+    pub stack_limit_bytes: u64,
+    /// Frequency of the time stamp counter.
+    pub tsc_frequency_hz: u64,
+}

@@ -1,0 +1,310 @@
+//! Every interleaving of small programs that use a control word, explored by loom.
+//!
+//! A [`Channel`] is what a thread's channel is: a control word, and plain data that the side with
+//! control reads and writes; loom panics when two threads reach the data without an order between
+//! them, and when all threads wait. Always true: the code under test is the product's, `Control` over
+//! loom's atomics; the futex is a model with the promises of Linux's, stray returns included. The
+//! second half breaks one promise after another and expects loom to notice: a model that accepts
+//! anything would fail there. Not here: single-threaded behaviour and real threads (`control.rs`).
+//!
+//! Runs with every `cargo test`, with or without `--cfg loom`; `--release` is several times faster.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{self, Acquire, Relaxed, Release};
+
+use loom::cell::Cell;
+use loom::sync::atomic::AtomicU32;
+use loom::sync::{Condvar, Mutex};
+use loom::thread;
+use shim_sync::{Closed, Control, Futex, Side, Word, initialize};
+
+/// What is broken in a model.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Flaw {
+    Nothing,
+    /// `Release` is carried out as `Relaxed`.
+    Release,
+    /// `Acquire` is carried out as `Relaxed`.
+    Acquire,
+    /// The futex forgets to wake.
+    Wake,
+    /// The futex sleeps without comparing.
+    Compare,
+}
+
+struct ModelWord {
+    word: AtomicU32,
+    flaw: Flaw,
+}
+
+impl ModelWord {
+    fn order(&self, order: Ordering) -> Ordering {
+        match (self.flaw, order) {
+            (Flaw::Release, Release) | (Flaw::Acquire, Acquire) => Relaxed,
+            (_, order) => order,
+        }
+    }
+}
+
+impl Word for ModelWord {
+    fn load(&self, order: Ordering) -> u32 {
+        self.word.load(self.order(order))
+    }
+    fn store(&self, value: u32, order: Ordering) {
+        self.word.store(value, self.order(order));
+    }
+    fn compare_exchange(
+        &self,
+        current: u32,
+        new: u32,
+        success: Ordering,
+        failure: Ordering,
+    ) -> Result<u32, u32> {
+        self.word.compare_exchange(current, new, self.order(success), self.order(failure))
+    }
+    fn fetch_or(&self, bits: u32, order: Ordering) -> u32 {
+        self.word.fetch_or(bits, self.order(order))
+    }
+    fn pause() {
+        thread::yield_now();
+    }
+}
+
+/// A futex of one word. The mutex stands for the lock that Linux holds while it compares and queues.
+struct ModelFutex {
+    /// How many waits still return at once without a reason.
+    stray_returns: Mutex<u32>,
+    queue: Condvar,
+    flaw: Flaw,
+}
+
+impl Futex<ModelWord> for ModelFutex {
+    fn wait(&self, word: &ModelWord, expected: u32) {
+        let mut stray_returns = self.stray_returns.lock().unwrap();
+        if self.flaw != Flaw::Compare && word.load(Relaxed) != expected {
+            return;
+        }
+        if *stray_returns > 0 {
+            *stray_returns -= 1;
+            return;
+        }
+        drop(self.queue.wait(stray_returns).unwrap());
+    }
+
+    fn wake(&self, _word: &ModelWord) {
+        if self.flaw != Flaw::Wake {
+            let _lock = self.stray_returns.lock().unwrap();
+            self.queue.notify_all();
+        }
+    }
+}
+
+struct Channel {
+    word: ModelWord,
+    futex: ModelFutex,
+    request: Cell<u32>,
+    reply: Cell<u32>,
+}
+
+// SAFETY: the cells are what is being tested: loom panics at every access that the control word does
+// not order after the previous one of another thread.
+unsafe impl Sync for Channel {}
+
+impl Channel {
+    fn new(flaw: Flaw, stray_returns: u32) -> Arc<Channel> {
+        let channel = Channel {
+            word: ModelWord { word: AtomicU32::new(u32::MAX), flaw },
+            futex: ModelFutex {
+                stray_returns: Mutex::new(stray_returns),
+                queue: Condvar::new(),
+                flaw,
+            },
+            request: Cell::new(0),
+            reply: Cell::new(0),
+        };
+        initialize(&channel.word, Side::Guest);
+        Arc::new(channel)
+    }
+
+    fn view(&self, side: Side) -> Control<'_, ModelWord, &ModelFutex> {
+        Control::new(&self.word, &self.futex, side)
+    }
+
+    /// A guest that has control asks `rounds` times and checks the answers.
+    fn ask(&self, rounds: u32, spins: u32) -> Result<(), Closed> {
+        let control = self.view(Side::Guest);
+        for round in 1..=rounds {
+            self.request.set(round);
+            control.call(spins)?;
+            assert_eq!(self.reply.get(), round * 10);
+        }
+        Ok(())
+    }
+
+    /// A simulator that answers `rounds` requests and checks them.
+    fn answer(&self, rounds: u32, spins: u32) -> Result<(), Closed> {
+        let control = self.view(Side::Simulator);
+        for round in 1..=rounds {
+            control.wait(spins)?;
+            assert_eq!(self.request.get(), round);
+            self.reply.set(round * 10);
+            control.hand_over();
+        }
+        Ok(())
+    }
+}
+
+/// How often the scheduler may take the processor away from a thread that could go on. Without a
+/// bound the larger programs take hours; three find what practice has ever found with loom.
+const PREEMPTIONS: Option<usize> = Some(if cfg!(debug_assertions) { 2 } else { 3 });
+/// For programs that are small enough to try everything.
+const UNBOUNDED: Option<usize> = None;
+
+fn explore(preemptions: Option<usize>, program: impl Fn() + Sync + Send + 'static) {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = preemptions;
+    model.check(program);
+}
+
+fn ping_pong(flaw: Flaw, rounds: u32, spins: u32, stray_returns: u32) {
+    let preemptions = if rounds == 1 { UNBOUNDED } else { PREEMPTIONS };
+    explore(preemptions, move || {
+        let channel = Channel::new(flaw, stray_returns);
+        let guest = {
+            let channel = channel.clone();
+            thread::spawn(move || channel.ask(rounds, spins))
+        };
+        assert_eq!(channel.answer(rounds, spins), Ok(()));
+        assert_eq!(guest.join().unwrap(), Ok(()));
+    });
+}
+
+#[test]
+fn data_crosses_with_control_when_sides_sleep_at_once() {
+    ping_pong(Flaw::Nothing, 1, 0, 0);
+    ping_pong(Flaw::Nothing, 3, 0, 0);
+}
+
+#[test]
+fn data_crosses_with_control_when_sides_spin_first() {
+    ping_pong(Flaw::Nothing, 1, 1, 0);
+    ping_pong(Flaw::Nothing, 3, 1, 0);
+}
+
+#[test]
+fn waits_survive_stray_returns_of_the_futex() {
+    ping_pong(Flaw::Nothing, 1, 0, 1);
+    ping_pong(Flaw::Nothing, 2, 0, 2);
+}
+
+/// A wake that belongs to nobody, at any moment: a late wake of an earlier user of the memory.
+#[test]
+fn waits_survive_a_stray_wake() {
+    explore(PREEMPTIONS, || {
+        let channel = Channel::new(Flaw::Nothing, 0);
+        let guest = {
+            let channel = channel.clone();
+            thread::spawn(move || channel.ask(1, 0))
+        };
+        let stray = {
+            let channel = channel.clone();
+            thread::spawn(move || channel.futex.wake(&channel.word))
+        };
+        assert_eq!(channel.answer(1, 0), Ok(()));
+        assert_eq!(guest.join().unwrap(), Ok(()));
+        stray.join().unwrap();
+    });
+}
+
+/// What must hold whenever a third thread closes the channel: both sides end, and it stays closed.
+fn close_at_any_moment(flaw: Flaw, rounds: u32, spins: u32) {
+    explore(PREEMPTIONS, move || {
+        let channel = Channel::new(flaw, 0);
+        let guest = {
+            let channel = channel.clone();
+            thread::spawn(move || {
+                // All rounds done or closed on the way: the wait after one more request ends too.
+                let _ = channel.ask(rounds, spins);
+                channel.view(Side::Guest).hand_over();
+                assert_eq!(channel.view(Side::Guest).wait(spins), Err(Closed));
+            })
+        };
+        let watcher = {
+            let channel = channel.clone();
+            thread::spawn(move || channel.view(Side::Simulator).close())
+        };
+        // The simulator keeps the control that comes with the last request: only the watcher can end
+        // the guest's wait.
+        let _ =
+            channel.answer(rounds, spins).and_then(|()| channel.view(Side::Simulator).wait(spins));
+        guest.join().unwrap();
+        watcher.join().unwrap();
+        for side in [Side::Guest, Side::Simulator] {
+            assert!(channel.view(side).is_closed());
+            assert_eq!(channel.view(side).wait(spins), Err(Closed));
+            channel.view(side).hand_over();
+            assert_eq!(channel.view(side).wait(spins), Err(Closed));
+        }
+    });
+}
+
+#[test]
+fn close_ends_both_sides_that_sleep() {
+    close_at_any_moment(Flaw::Nothing, 1, 0);
+}
+
+#[test]
+fn close_ends_both_sides_that_spin_first() {
+    close_at_any_moment(Flaw::Nothing, 0, 1);
+}
+
+/// A guest overwrites the word, forgets the sleeper in it, and dies; the watcher closes.
+#[test]
+fn close_wakes_a_sleeper_that_garbage_hid() {
+    explore(UNBOUNDED, || {
+        let channel = Channel::new(Flaw::Nothing, 0);
+        let guest = {
+            let channel = channel.clone();
+            thread::spawn(move || {
+                // A swap, because loom lets a plain store stand on either side of the
+                // waiter's compare-exchange at the same time, which no processor does.
+                channel.word.word.swap(0xffff_fff8, Relaxed);
+                channel.view(Side::Guest).close();
+            })
+        };
+        assert_eq!(channel.view(Side::Simulator).wait(0), Err(Closed));
+        guest.join().unwrap();
+    });
+}
+
+// From here on: models that are broken on purpose.
+
+#[test]
+#[should_panic(expected = "Causality violation")]
+fn a_missing_release_is_noticed() {
+    ping_pong(Flaw::Release, 1, 1, 0);
+}
+
+#[test]
+#[should_panic(expected = "Causality violation")]
+fn a_missing_acquire_is_noticed() {
+    ping_pong(Flaw::Acquire, 1, 1, 0);
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn a_missing_wake_is_noticed() {
+    ping_pong(Flaw::Wake, 1, 0, 0);
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn a_close_that_wakes_nobody_is_noticed() {
+    close_at_any_moment(Flaw::Wake, 0, 0);
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn a_futex_that_does_not_compare_is_noticed() {
+    ping_pong(Flaw::Compare, 1, 0, 0);
+}

@@ -1,0 +1,90 @@
+//! Calls that the real kernel executes, and the care that some of them need.
+//!
+//! An [`Invocation`](crate::dispatch::Invocation) in, the kernel's result (or ours) out. Always true: a
+//! regular file is opened, read, written and mapped by the real kernel; what care there is keeps time,
+//! randomness, descriptor numbers and the shim's own things as the simulation wants them. A call without
+//! care is [`execute`]d as it came.
+//!
+//! # Safety
+//!
+//! Executes system calls with a guest's arguments.
+#![allow(unsafe_code)]
+
+pub mod attributes;
+pub mod control;
+pub mod descriptors;
+pub mod entries;
+pub mod exec;
+pub mod ioctl;
+pub mod memory;
+pub mod open;
+pub mod paths;
+pub mod poll;
+pub mod stat;
+pub mod times;
+pub mod transfer;
+pub mod virtual_file;
+
+use core::sync::atomic::Ordering::Relaxed;
+
+use shim_abi::Errno;
+use shim_abi::calls::nr;
+
+use crate::guest_memory::{GuestAddr, read_value};
+use crate::local::signals::UNBLOCKABLE;
+use crate::thread::Slot;
+use crate::{arch, forward, sys};
+
+/// Execute a guest's call natively, as it is.
+pub fn execute(number: u32, args: [u64; 6]) -> i64 {
+    // SAFETY: the guest could make the same call without us; what must not reach the kernel (changes to
+    // the shim's memory, descriptors, handlers) has handlers that do not come here.
+    unsafe { arch::syscall(number.into(), args) }
+}
+
+/// Execute a guest's call that may wait in wall time: a pending signal ends it with EINTR.
+pub fn execute_interruptible(slot: &Slot, number: u32, args: [u64; 6]) -> i64 {
+    let unblocked = !slot.thread.signal_mask.load(Relaxed);
+    // SAFETY: as for `execute`.
+    unsafe {
+        arch::syscall_interruptible(number.into(), args, &slot.thread.pending_signals, unblocked)
+    }
+}
+
+/// A return value as a `Result`.
+pub fn result(value: i64) -> Result<i64, Errno> {
+    match Errno::from_return(value) {
+        Some(errno) => Err(errno),
+        None => Ok(value),
+    }
+}
+
+/// exit(status), exit_group(status): write back what waits, tell the simulator, end.
+pub fn process_exit(slot: &'static Slot, number: u32, status: i32) -> ! {
+    times::flush(slot);
+    slot.process.exit_status.store(status & 0xff, Relaxed);
+    forward::simple(
+        slot,
+        shim_abi::event::Request::Syscall {
+            number,
+            args: [status as u32 as u64, 0, 0, 0, 0, 0],
+            copies_bytes: 0,
+        },
+    );
+    sys::exit_group(status)
+}
+
+/// rt_sigsuspend(mask, bytes): the mask is this one until the handler that ends the wait returns.
+pub fn suspend(slot: &'static Slot, args: [u64; 6]) -> i64 {
+    let [mask, bytes, ..] = args;
+    if bytes != 8 {
+        return Errno::EINVAL.as_return();
+    }
+    let mask = match read_value::<u64>(GuestAddr(mask)) {
+        Ok(mask) => mask & !UNBLOCKABLE,
+        Err(errno) => return errno.as_return(),
+    };
+    let thread = slot.thread;
+    slot.suspended_mask.set(Some(thread.signal_mask.swap(mask, Relaxed)));
+    forward::syscall(slot, nr::rt_sigsuspend, args)
+}

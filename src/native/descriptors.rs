@@ -1,0 +1,176 @@
+//! The descriptor table: the real kernel's, with a note of what each number is.
+//!
+//! Descriptor numbers in and out. Always true: numbering is Linux's own; the notes in the process block
+//! follow every change; the shim's descriptors (at and above `FIRST_HIDDEN_DESCRIPTOR`) answer EBADF, as
+//! if they were not there. Opening is `open`, the status of what is open `stat`.
+//! See close(2), dup(2), fcntl(2), close_range(2), flock(2).
+
+use core::sync::atomic::Ordering::Relaxed;
+
+use shim_abi::Errno;
+use shim_abi::calls::nr;
+use shim_abi::process::{FIRST_HIDDEN_DESCRIPTOR, descriptor};
+
+use super::times;
+use crate::dispatch::Invocation;
+use crate::thread::Slot;
+use crate::{native, sys, trace};
+
+/// A descriptor that the guest may name.
+pub fn visible(fd: u64) -> Result<u32, Errno> {
+    let fd = fd as u32;
+    if fd < FIRST_HIDDEN_DESCRIPTOR { Ok(fd) } else { Err(Errno::EBADF) }
+}
+
+fn forget(slot: &Slot, fd: u32) {
+    slot.process.set_descriptor(fd, descriptor::NATIVE);
+}
+
+/// close(fd)
+pub fn close(call: &mut Invocation<'_>) -> Result<i64, Errno> {
+    let fd = visible(call.args[0])?;
+    times::flush_descriptor(call.slot, fd);
+    let result = native::result(native::execute(nr::close, call.args));
+    if result != Err(Errno::EBADF) {
+        forget(call.slot, fd);
+    }
+    result
+}
+
+/// dup(fd)
+pub fn dup(call: &mut Invocation<'_>) -> Result<i64, Errno> {
+    let fd = visible(call.args[0])?;
+    let new = native::result(native::execute(nr::dup, call.args))? as u32;
+    super::open::admit(call.slot, new)?;
+    copy_note(call.slot, fd, new);
+    Ok(new.into())
+}
+
+fn copy_note(slot: &Slot, from: u32, to: u32) {
+    slot.process.set_descriptor(to, slot.process.descriptor(from));
+}
+
+/// dup2(fd, new), dup3(fd, new, flags)
+pub fn dup_onto(call: &mut Invocation<'_>) -> Result<i64, Errno> {
+    let from = visible(call.args[0])?;
+    let to = call.args[1] as u32;
+    if to >= call.slot.process.descriptor_limit.load(Relaxed) {
+        return Err(Errno::EBADF);
+    }
+    times::flush_descriptor(call.slot, to);
+    let new = native::result(native::execute(call.number, call.args))?;
+    copy_note(call.slot, from, to);
+    Ok(new)
+}
+
+/// close_range(first, last, flags)
+pub fn close_range(call: &mut Invocation<'_>) -> Result<i64, Errno> {
+    const UNSHARE: u64 = 2;
+    const CLOEXEC: u64 = 4;
+    let [first, last, flags, ..] = call.args;
+    let (first, last, flags) = (first as u32, last as u32, flags & 0xffff_ffff);
+    if flags & !(UNSHARE | CLOEXEC) != 0 || first > last {
+        return Err(Errno::EINVAL);
+    }
+    let last = last.min(FIRST_HIDDEN_DESCRIPTOR - 1);
+    if first > last {
+        return Ok(0);
+    }
+    if flags & CLOEXEC == 0 {
+        for fd in first..=last {
+            times::flush_descriptor(call.slot, fd);
+            forget(call.slot, fd);
+        }
+    }
+    let args = [first.into(), last.into(), flags & CLOEXEC, 0, 0, 0];
+    native::result(native::execute(nr::close_range, args))
+}
+
+/// fcntl(fd, operation, argument)
+pub fn fcntl(call: &mut Invocation<'_>) -> Result<i64, Errno> {
+    let slot = call.slot;
+    let [fd, operation, argument, ..] = call.args;
+    let from = visible(fd)?;
+    let run = |args| native::result(native::execute(nr::fcntl, args));
+    match operation as i32 {
+        libc::F_DUPFD | libc::F_DUPFD_CLOEXEC => {
+            if argument as u32 >= slot.process.descriptor_limit.load(Relaxed) {
+                return Err(Errno::EINVAL);
+            }
+            let new = run(call.args)? as u32;
+            super::open::admit(slot, new)?;
+            copy_note(slot, from, new);
+            Ok(new.into())
+        }
+        libc::F_GETFL if slot.process.descriptor(from) == descriptor::RANDOM => {
+            run(call.args).map(|flags| flags & !i64::from(libc::O_PATH))
+        }
+        libc::F_GETFD
+        | libc::F_SETFD
+        | libc::F_GETFL
+        | libc::F_SETFL
+        | libc::F_GETLK
+        | libc::F_SETLK
+        | libc::F_OFD_GETLK
+        | libc::F_OFD_SETLK
+        | libc::F_GETOWN
+        | libc::F_GETPIPE_SZ
+        | libc::F_SETPIPE_SZ
+        | libc::F_ADD_SEALS
+        | libc::F_GET_SEALS
+        | F_GET_RW_HINT..=F_SET_FILE_RW_HINT => run(call.args),
+        waiting @ (libc::F_SETLKW | libc::F_OFD_SETLKW) => {
+            let once = if waiting == libc::F_SETLKW { libc::F_SETLK } else { libc::F_OFD_SETLK };
+            match run([fd, once as u64, argument, 0, 0, 0]) {
+                Err(Errno::EAGAIN | Errno::EACCES) => {
+                    trace::lack(
+                        slot,
+                        format_args!("waiting for a record lock that another process holds"),
+                    );
+                    Err(Errno::EDEADLK)
+                }
+                other => other,
+            }
+        }
+        other => {
+            trace::lack(slot, format_args!("fcntl operation {other}"));
+            Err(Errno::EINVAL)
+        }
+    }
+}
+
+const F_GET_RW_HINT: i32 = 1035;
+const F_SET_FILE_RW_HINT: i32 = 1038;
+
+/// flock(fd, operation)
+pub fn flock(call: &mut Invocation<'_>) -> Result<i64, Errno> {
+    let [fd, operation, ..] = call.args;
+    visible(fd)?;
+    let waits = operation as i32 & libc::LOCK_NB == 0;
+    let once = operation | libc::LOCK_NB as u64;
+    let result = native::result(native::execute(nr::flock, [fd, once, 0, 0, 0, 0]));
+    if waits && result == Err(Errno::EAGAIN) {
+        trace::lack(call.slot, format_args!("waiting for a file lock that is held elsewhere"));
+    }
+    result
+}
+
+/// memfd_create(name, flags): an ordinary file without a name.
+pub fn memfd_create(call: &mut Invocation<'_>) -> Result<i64, Errno> {
+    let fd = native::result(native::execute(nr::memfd_create, call.args))? as u32;
+    super::open::admit(call.slot, fd)?;
+    call.slot.process.set_descriptor(fd, descriptor::WRITABLE);
+    times::touch_descriptor(call.slot, fd, times::all_new(call.slot));
+    Ok(fd.into())
+}
+
+/// Before an image is replaced: forget what close-on-exec will close.
+pub fn forget_closed(slot: &Slot) {
+    for fd in 0..FIRST_HIDDEN_DESCRIPTOR {
+        if slot.process.descriptor(fd) != descriptor::NATIVE
+            && sys::call(nr::fcntl, [fd.into(), libc::F_GETFD as u64, 0, 0, 0, 0]).is_err()
+        {
+            forget(slot, fd);
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Memory management: the real kernel's, but for the shim's own reservation.
+//!
+//! Ranges in; the kernel's answer out. Always true: no guest's call changes a page of the reservation
+//! (`shim_abi::address`). Everything else is native. See mmap(2), munmap(2), mprotect(2), mremap(2).
+
+use shim_abi::Errno;
+use shim_abi::address::overlaps_reservation;
+use shim_abi::calls::nr;
+use shim_abi::process::descriptor;
+
+use super::descriptors::visible;
+use super::times;
+use crate::dispatch::Invocation;
+use crate::{native, trace};
+
+/// mmap(address, bytes, protection, flags, fd, offset)
+pub fn mmap(call: &mut Invocation<'_>) -> Result<i64, Errno> {
+    let [address, bytes, protection, flags, fd, _] = call.args;
+    let flags = flags as i32;
+    let is_fixed = flags & (libc::MAP_FIXED | libc::MAP_FIXED_NOREPLACE) != 0;
+    if is_fixed && overlaps_reservation(address as usize, bytes as usize) {
+        let refusal = Errno::ENOMEM;
+        trace::lack(call.slot, format_args!("mmap over the shim's memory at {address:#x}"));
+        return Err(refusal);
+    }
+    let is_file = flags & libc::MAP_ANONYMOUS == 0;
+    if is_file {
+        let fd = visible(fd)?;
+        if call.slot.process.descriptor(fd) == descriptor::RANDOM {
+            return Err(Errno::ENODEV);
+        }
+        let is_shared = flags & libc::MAP_TYPE != libc::MAP_PRIVATE;
+        if is_shared && protection as i32 & libc::PROT_WRITE != 0 {
+            times::changed(call.slot, fd);
+        }
+    }
+    native::result(native::execute(nr::mmap, call.args))
+}
+
+/// munmap, mprotect, pkey_mprotect, mremap, madvise, mseal, remap_file_pages: `call(address, bytes, ...)`.
+pub fn change(call: &mut Invocation<'_>) -> Result<i64, Errno> {
+    let [address, bytes, c, d, e, _] = call.args;
+    let mut touches = overlaps_reservation(address as usize, bytes as usize);
+    if call.number == nr::mremap && d as i32 & libc::MREMAP_FIXED != 0 {
+        touches |= overlaps_reservation(e as usize, c as usize);
+    }
+    // A range that wraps around is the kernel's to refuse.
+    if touches && address.checked_add(bytes).is_some() {
+        trace::lack(call.slot, format_args!("change of the shim's memory at {address:#x}"));
+        return Err(Errno::ENOMEM);
+    }
+    native::result(native::execute(call.number, call.args))
+}

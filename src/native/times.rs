@@ -1,0 +1,233 @@
+//! The times of files: simulated, and repeatable on disk.
+//!
+//! Changes in ([`changed`], [`touch_parent`], ...), times as a guest sees them out ([`present`]). Always
+//! true: a change through a descriptor is remembered and written to the inode before the descriptor is
+//! closed and before anything looks at times ([`flush`]), because native reads and writes must not cost a
+//! call each; what Linux lets nobody set (change and creation time) is kept in the host's table. A file
+//! from before the run whose time lies after simulated now, or that was touched in real time while the
+//! simulation ran, shows the simulated start. See stat(2), utimensat(2), inode(7).
+//!
+//! Why not translate on reading only: trees on disk would differ between runs, and `tar`, `make` and `git`
+//! of other runs read them.
+
+use core::ffi::CStr;
+use core::sync::atomic::Ordering::Relaxed;
+
+use shim_abi::calls::nr;
+use shim_abi::process::descriptor;
+use shim_abi::region::{InodeTimes, MAX_INODE_TIMES};
+
+use crate::local::clock::realtime_ns;
+use crate::sys;
+use crate::thread::{Change, Slot};
+
+const NS_PER_SEC: u64 = 1_000_000_000;
+const UTIME_OMIT: u64 = 0x3fff_fffe;
+/// How far a search in the table goes.
+const PROBES: usize = 32;
+
+/// Which times of an inode a change sets.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct NewTimes {
+    /// Last access.
+    pub accessed_ns: Option<u64>,
+    /// Last change of the contents.
+    pub modified_ns: Option<u64>,
+    /// Creation.
+    pub created_ns: Option<u64>,
+}
+
+/// The contents of what `fd` stands for changed now.
+pub fn changed(slot: &Slot, fd: u32) {
+    if slot.process.descriptor(fd) != descriptor::WRITABLE {
+        return;
+    }
+    let change = Change { fd, realtime_ns: realtime_ns(slot) };
+    let mut free = None;
+    for cell in &slot.changes {
+        match cell.get() {
+            Some(old) if old.fd == fd => {
+                cell.set(Some(change));
+                return;
+            }
+            None if free.is_none() => free = Some(cell),
+            _ => {}
+        }
+    }
+    match free {
+        Some(cell) => cell.set(Some(change)),
+        None => {
+            flush(slot);
+            slot.changes[0].set(Some(change));
+        }
+    }
+}
+
+/// Write back the change made through `fd`, which is about to be closed.
+pub fn flush_descriptor(slot: &Slot, fd: u32) {
+    for cell in &slot.changes {
+        if let Some(change) = cell.get().filter(|change| change.fd == fd) {
+            cell.set(None);
+            write_back(slot, change);
+        }
+    }
+}
+
+/// Write back all changes.
+pub fn flush(slot: &Slot) {
+    for cell in &slot.changes {
+        if let Some(change) = cell.take() {
+            write_back(slot, change);
+        }
+    }
+}
+
+fn write_back(slot: &Slot, change: Change) {
+    let new = NewTimes { modified_ns: Some(change.realtime_ns), ..NewTimes::default() };
+    if let Ok(stat) = sys::fstat(change.fd) {
+        set(change.fd.into(), None, 0, new);
+        remember(slot, stat.st_dev, stat.st_ino, change.realtime_ns, new);
+    }
+}
+
+fn timespec(ns: Option<u64>) -> [u64; 2] {
+    match ns {
+        Some(ns) => [ns / NS_PER_SEC, ns % NS_PER_SEC],
+        None => [0, UTIME_OMIT],
+    }
+}
+
+/// Set an inode's settable times; one that belongs to somebody else keeps its own.
+fn set(dir: u64, path: Option<&CStr>, flags: i32, new: NewTimes) {
+    if new.accessed_ns.is_none() && new.modified_ns.is_none() {
+        return;
+    }
+    let times = [timespec(new.accessed_ns), timespec(new.modified_ns)];
+    let path = path.map_or(0, |p| p.as_ptr() as u64);
+    let _ = sys::call(nr::utimensat, [dir, path, (&raw const times) as u64, flags as u64, 0, 0]);
+}
+
+/// An inode was changed by name, now: set `new` and remember the change. `flags`: AT_SYMLINK_NOFOLLOW.
+pub fn touch(slot: &Slot, dir: u64, path: &CStr, flags: i32, new: NewTimes) {
+    let now = realtime_ns(slot);
+    if let Ok(stat) = sys::stat_at(dir, path, flags) {
+        set(dir, Some(path), flags, new);
+        remember(slot, stat.st_dev, stat.st_ino, now, new);
+    }
+}
+
+/// An open file's inode was changed, now.
+pub fn touch_descriptor(slot: &Slot, fd: u32, new: NewTimes) {
+    let now = realtime_ns(slot);
+    if let Ok(stat) = sys::fstat(fd) {
+        set(fd.into(), None, 0, new);
+        remember(slot, stat.st_dev, stat.st_ino, now, new);
+    }
+}
+
+/// Everything about an inode is new, now.
+pub fn all_new(slot: &Slot) -> NewTimes {
+    let now = Some(realtime_ns(slot));
+    NewTimes { accessed_ns: now, modified_ns: now, created_ns: now }
+}
+
+/// The contents are new, now.
+pub fn modified_now(slot: &Slot) -> NewTimes {
+    NewTimes { modified_ns: Some(realtime_ns(slot)), ..NewTimes::default() }
+}
+
+/// An entry was made in, or removed from, the directory that holds `path`.
+pub fn touch_parent(slot: &Slot, dir: u64, path: &super::paths::Path) {
+    touch(slot, dir, path.parent().as_c_str(), 0, modified_now(slot));
+}
+
+fn candidates(slot: &Slot, device: u64, inode: u64) -> impl Iterator<Item = &'static InodeTimes> {
+    let start = (inode ^ device.rotate_left(17)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+    let table = slot.inode_times;
+    (0..PROBES).map(move |i| &table[(start as usize + i) % MAX_INODE_TIMES])
+}
+
+fn find(slot: &Slot, device: u64, inode: u64) -> Option<&'static InodeTimes> {
+    candidates(slot, device, inode)
+        .take_while(|entry| entry.inode.load(Relaxed) != 0)
+        .find(|e| e.inode.load(Relaxed) == inode && e.device.load(Relaxed) == device)
+}
+
+fn remember(slot: &Slot, device: u64, inode: u64, now_ns: u64, new: NewTimes) {
+    let is_its = |e: &InodeTimes| {
+        let i = e.inode.load(Relaxed);
+        i == 0 || (i == inode && e.device.load(Relaxed) == device)
+    };
+    let Some(entry) = candidates(slot, device, inode).find(|e| is_its(e)) else {
+        return; // The table is full here: `present` then falls back to the time of the contents.
+    };
+    let is_fresh = entry.inode.load(Relaxed) == 0 || new.created_ns.is_some();
+    if is_fresh {
+        entry.device.store(device, Relaxed);
+        entry.inode.store(inode, Relaxed);
+        entry.created_ns.store(0, Relaxed);
+        entry.modified_ns.store(0, Relaxed);
+        entry.accessed_ns.store(0, Relaxed);
+    }
+    entry.changed_ns.store(now_ns, Relaxed);
+    for (word, value) in [
+        (&entry.created_ns, new.created_ns),
+        (&entry.modified_ns, new.modified_ns),
+        (&entry.accessed_ns, new.accessed_ns),
+    ] {
+        if let Some(ns) = value {
+            word.store(ns, Relaxed);
+        }
+    }
+}
+
+/// The times of an inode, in nanoseconds since 1970.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FileTimes {
+    /// Last access.
+    pub accessed_ns: i64,
+    /// Last change of the contents.
+    pub modified_ns: i64,
+    /// Last change of the inode.
+    pub changed_ns: i64,
+    /// Creation.
+    pub created_ns: i64,
+}
+
+/// What a guest sees of an inode whose real times are `real`.
+pub fn present(slot: &Slot, device: u64, inode: u64, real: FileTimes) -> FileTimes {
+    let now = realtime_ns(slot) as i64;
+    let start = slot.manager.start_realtime_ns;
+    let wall_start = slot.manager.start_wall_ns;
+    let untouched = |ns: i64| if ns > now || ns >= wall_start { start } else { ns };
+    let Some(entry) = find(slot, device, inode) else {
+        return FileTimes {
+            accessed_ns: untouched(real.accessed_ns),
+            modified_ns: untouched(real.modified_ns),
+            changed_ns: untouched(real.changed_ns),
+            created_ns: untouched(real.created_ns),
+        };
+    };
+    let kept = |word: &core::sync::atomic::AtomicU64| match word.load(Relaxed) {
+        0 => None,
+        ns => Some(ns as i64),
+    };
+    let remembered = kept(&entry.modified_ns);
+    // What another host's guests wrote since is on the inode, and not in the future.
+    let modified = match remembered {
+        Some(ns) if real.modified_ns != ns && real.modified_ns > now => ns,
+        Some(_) => real.modified_ns,
+        None => untouched(real.modified_ns),
+    };
+    let accessed = match kept(&entry.accessed_ns) {
+        Some(ns) if real.accessed_ns == ns => ns,
+        Some(ns) => ns.max(modified),
+        None => untouched(real.accessed_ns),
+    };
+    FileTimes {
+        accessed_ns: accessed,
+        modified_ns: modified,
+        changed_ns: kept(&entry.changed_ns).unwrap_or(modified),
+        created_ns: kept(&entry.created_ns).unwrap_or_else(|| untouched(real.created_ns)),
+    }
+}

@@ -1,0 +1,65 @@
+//! Running the guest's signal handlers.
+//!
+//! A frame and a signal in; the guest in its handler, or dead of the signal, out. Always true: a handler
+//! runs on the stack that the guest chose, with a true `siginfo` and a `ucontext` that it may change, and
+//! nothing of the shim's lies under it, so it may `longjmp` away. Which signal is delivered is the
+//! kernel's decision (in the simulator), but for real faults, which are decided here.
+
+mod deliver;
+mod layout;
+
+pub use layout::FP_AREA_BYTES as MAX_FP_BYTES;
+
+use core::sync::atomic::Ordering::Relaxed;
+
+use shim_abi::event::{Request, SignalInfo};
+
+pub use deliver::return_from_handler;
+
+use crate::frame::Frame;
+use crate::local::signals;
+use crate::thread::Slot;
+use crate::{forward, native, sys};
+
+const SIG_DFL: u64 = 0;
+const SIG_IGN: u64 = 1;
+
+/// Deliver what is pending and not blocked, before the guest goes on. Does not return if a handler runs.
+pub fn deliver_pending(slot: &'static Slot, frame: &mut Frame) {
+    loop {
+        if let Some(info) = slot.deliver.take() {
+            deliver::run_handler(slot, frame, info, None);
+        }
+        let thread = slot.thread;
+        let unblocked = !thread.signal_mask.load(Relaxed);
+        if thread.pending_signals.load(Relaxed) & unblocked == 0 {
+            break;
+        }
+        forward::simple(slot, Request::Signals);
+        if slot.deliver.get().is_none() && thread.pending_signals.load(Relaxed) & unblocked != 0 {
+            break; // The simulator has nothing for us although a bit is set: its next word corrects it.
+        }
+    }
+    // An rt_sigsuspend that no handler ended.
+    if let Some(mask) = slot.suspended_mask.take() {
+        slot.thread.signal_mask.store(mask, Relaxed);
+    }
+}
+
+/// A real fault of the guest's: to its handler, or its death.
+pub fn deliver_fault(slot: &'static Slot, frame: &mut Frame) {
+    let signal = slot.fault_signal.get();
+    let handler = signals::action(slot, signal).map_or(SIG_DFL, |a| a.handler.load(Relaxed));
+    let is_blocked = slot.thread.signal_mask.load(Relaxed) & (1 << (signal - 1)) != 0;
+    if handler == SIG_DFL || handler == SIG_IGN || is_blocked {
+        die(slot, signal);
+    }
+    let info = SignalInfo { signal, code: slot.fault_code.get(), ..SignalInfo::default() };
+    deliver::run_handler(slot, frame, info, Some(slot.fault_address.get()));
+}
+
+/// The guest dies of a signal that it did not handle.
+pub fn die(slot: &Slot, signal: u32) -> ! {
+    native::times::flush(slot);
+    sys::die_of_signal(signal)
+}
