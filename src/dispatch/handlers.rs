@@ -9,7 +9,8 @@ use shim_abi::calls::{MAX_CALLS, Route, TABLE, nr};
 use super::Handler;
 use crate::local::{clock, identity, random, signals};
 use crate::native::{
-    attributes, control, descriptors, entries, exec, ioctl, memory, open, poll, stat, transfer,
+    attributes, control, descriptors, entries, exec, futex, ioctl, memory, open, poll, stat,
+    transfer,
 };
 
 macro_rules! handlers {
@@ -152,6 +153,7 @@ handlers! {
     mseal => memory::change;
     remap_file_pages => memory::change;
 
+    futex => futex::futex;
     prctl => control::prctl;
     arch_prctl => control::arch_prctl;
     personality => control::personality;

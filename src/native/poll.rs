@@ -12,32 +12,17 @@ use shim_abi::Errno;
 use shim_abi::calls::nr;
 use shim_abi::process::descriptor;
 
+use super::sleep::{NS_PER_SEC, Timeout, sleep, timespec};
 use crate::dispatch::Invocation;
 use crate::guest_memory::{GuestAddr, read_value, write_value};
 use crate::local::signals::UNBLOCKABLE;
 use crate::thread::Slot;
-use crate::{forward, native, sys};
+use crate::{native, sys};
 
-const NS_PER_SEC: u64 = 1_000_000_000;
 /// Most descriptors that are looked at one by one.
 const MAX_POLL: u64 = 4096;
 const SET_BYTES: u64 = 8;
 const POLLIN_OUT: i16 = libc::POLLIN | libc::POLLOUT | libc::POLLRDNORM | libc::POLLWRNORM;
-
-/// How long to wait: for ever, or so many nanoseconds.
-type Timeout = Option<u64>;
-
-fn timespec(at: u64) -> Result<Timeout, Errno> {
-    if at == 0 {
-        return Ok(None);
-    }
-    let [seconds, nanoseconds] = read_value::<[u64; 2]>(GuestAddr(at))?;
-    if seconds as i64 >= 0 && nanoseconds < NS_PER_SEC {
-        Ok(Some(seconds.saturating_mul(NS_PER_SEC).saturating_add(nanoseconds)))
-    } else {
-        Err(Errno::EINVAL)
-    }
-}
 
 /// Run `wait` with the signal mask that ppoll and pselect6 may bring, and put the old one back, now or
 /// when the handler that ended the wait returns.
@@ -55,34 +40,6 @@ fn with_mask(
         slot.thread.signal_mask.store(old, Relaxed);
     }
     result
-}
-
-/// Nothing is ready: let simulated time pass. `Ok(0)` when the time is over.
-fn sleep(slot: &Slot, timeout: Timeout) -> Result<i64, Errno> {
-    let result = match timeout {
-        Some(0) => 0,
-        // The request's time does not lie in guest memory: the end is a sum that the guest's own
-        // clock gives.
-        Some(ns) => {
-            let end = crate::local::clock::monotonic_ns(slot).saturating_add(ns);
-            sleep_until(slot, end)
-        }
-        None => forward::syscall(slot, nr::pause, [0; 6]),
-    };
-    native::result(result)
-}
-
-fn sleep_until(slot: &Slot, monotonic_ns: u64) -> i64 {
-    let end = [monotonic_ns / NS_PER_SEC, monotonic_ns % NS_PER_SEC];
-    let args = [
-        libc::CLOCK_MONOTONIC as u64,
-        libc::TIMER_ABSTIME as u64,
-        (&raw const end) as u64,
-        0,
-        0,
-        0,
-    ];
-    forward::syscall_with(slot, nr::clock_nanosleep, args, (&raw const end) as u64, &end)
 }
 
 /// poll(fds, count, milliseconds)

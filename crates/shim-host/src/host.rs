@@ -6,7 +6,7 @@
 //! first, never on real time. How a thread is answered is `serve`; networks and other hosts are
 //! nobody's here: the caller owns simulated time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -93,13 +93,14 @@ pub struct StepOutcome {
 
 /// One simulated machine: a kernel and its guests.
 pub struct Host {
+    // Before the machine: what was allocated for a guest in the middle of a call lies in the arena.
+    processes: BTreeMap<VirtualTid, Process>,
     machine: Machine,
     launcher: Arc<Launcher>,
     /// Limits of descriptors that guests see: soft, hard.
     descriptor_limit: (u32, u32),
-    processes: BTreeMap<VirtualTid, Process>,
-    /// Threads that can go on, and from when.
-    ready: Vec<(SimTime, VirtualTid)>,
+    /// Threads that can go on now. The kernel wakes none before that thread's own clock.
+    ready: VecDeque<VirtualTid>,
     interrupter: Interrupter,
     lacks: Lacks,
     failures: Vec<Failure>,
@@ -120,7 +121,7 @@ impl Host {
             launcher: Arc::clone(launcher),
             descriptor_limit,
             processes: BTreeMap::new(),
-            ready: Vec::new(),
+            ready: VecDeque::new(),
             interrupter: Interrupter::new(),
             lacks: Lacks::default(),
             failures: Vec::new(),
@@ -153,7 +154,7 @@ impl Host {
         self.interrupter.add(pid.0, guest.interrupter());
         self.machine.pids.push(pid);
         self.processes.insert(tid, Process::new(guest, pid, tid, program));
-        self.ready.push((now, tid));
+        self.ready.push_back(tid);
         Ok(pid.0)
     }
 
@@ -169,15 +170,16 @@ impl Host {
         loop {
             self.machine.post_interrupts(&self.interrupter);
             self.collect_ready();
-            let next_event = self.machine.next_event();
-            let next_ready = self.next_ready();
-            match (next_ready, next_event) {
-                (Some((time, at)), event) if time < until && event.is_none_or(|e| time < e) => {
-                    let (_, tid) = self.ready.remove(at);
-                    self.machine.advance_to(time);
-                    self.serve(tid, observer);
-                }
-                (_, Some(time)) if time < until => {
+            if self.machine.now() >= until {
+                break;
+            }
+            // Whoever is ready is so now, and no event is due before now.
+            if let Some(tid) = self.ready.pop_front() {
+                self.serve(tid, observer);
+                continue;
+            }
+            match self.machine.next_event() {
+                Some(time) if time < until => {
                     self.machine.advance_to(time);
                     let now = self.machine.now();
                     self.machine.kernel(|kernel| kernel.advance(now));
@@ -195,9 +197,11 @@ impl Host {
 
     /// When the host wants to be stepped again; `None` if never.
     pub fn next_event(&self) -> Option<SimTime> {
-        let ready = self.next_ready().map(|(time, _)| time);
-        let event = self.machine.next_event().filter(|&time| time < SimTime::MAX);
-        [ready, event].into_iter().flatten().min()
+        if !self.ready.is_empty() {
+            return Some(self.machine.now());
+        }
+        // What is due at the end of time never happens.
+        self.machine.next_event().filter(|&time| time < SimTime::MAX)
     }
 
     /// Sends signals to the host's processes, from any thread.
@@ -210,7 +214,7 @@ impl Host {
         let call_name = |process: &Process| match process.call {
             Some((number, _)) => shim_abi::calls::lookup(number.into())
                 .map_or_else(|| format!("system call {number}"), |call| call.name.to_owned()),
-            None => "its start".to_owned(),
+            None => "no system call".to_owned(),
         };
         self.processes
             .values()
@@ -257,18 +261,12 @@ impl Host {
     /// Take from the kernel the threads whose waits are over.
     fn collect_ready(&mut self) {
         while let Some(tid) = self.machine.kernel(shim_kernel::Kernel::next_runnable) {
-            // A thread's own time may be ahead of the host's: it does not go back.
-            let since = match self.processes.get(&tid).map(|process| process.state) {
-                Some(State::Parked(since)) => since,
-                _ => continue,
-            };
-            self.ready.push((since.max(self.machine.now()), tid));
+            let is_parked =
+                self.processes.get(&tid).is_some_and(|process| process.state == State::Parked);
+            if is_parked {
+                self.ready.push_back(tid);
+            }
         }
-    }
-
-    /// The thread that goes on next: its time, and where it stands in `ready`.
-    fn next_ready(&self) -> Option<(SimTime, usize)> {
-        self.ready.iter().enumerate().map(|(at, &(time, _))| (time, at)).min()
     }
 
     fn serve(&mut self, tid: VirtualTid, observer: &mut dyn Observer) {
@@ -300,7 +298,7 @@ impl Host {
             .filter_map(|(&tid, process)| process.guest.end().map(|status| (tid, status)))
             .collect();
         for &(tid, status) in &dead {
-            self.ready.retain(|&(_, other)| other != tid);
+            self.ready.retain(|&other| other != tid);
             if let Some(process) = self.processes.remove(&tid) {
                 self.end(process, status, observer);
             }

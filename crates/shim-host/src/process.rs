@@ -4,13 +4,17 @@
 //! itself (its name, its counts, its records) is taken for an allegation, cleaned and bounded. One process
 //! has one thread so far. Answering it is `serve`.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use shim_abi::calls::MAX_CALLS;
 use shim_abi::ring::{CallRecord, RecordHeader, RecordKind};
 use shim_abi::SimTime;
 use shim_kernel::{VirtualPid, VirtualTid};
 use shim_supervisor::Guest;
 
+use crate::interrupter::Interrupter;
 use crate::lacks::{LackKind, Lacks};
+use crate::machine::Machine;
 use crate::observe::{Observation, Observer, ProcessEnd, Source};
 
 /// Where a thread is.
@@ -18,8 +22,8 @@ use crate::observe::{Observation, Observer, ProcessEnd, Source};
 pub(crate) enum State {
     /// Its process exists and it has control: it will say `Start`.
     Fresh,
-    /// It waits in simulated time, since this instant of its own clock.
-    Parked(SimTime),
+    /// It waits in simulated time.
+    Parked,
     /// Whoever steps the host is serving it.
     Serving,
 }
@@ -113,6 +117,28 @@ impl Process {
                 }
             }
         });
+    }
+
+    /// Show the guest what the kernel has to say without being asked: its ids and limits, and which
+    /// signals wait for it. To be called before each hand-over.
+    pub(crate) fn publish(&self, machine: &mut Machine, interrupter: &Interrupter) {
+        let block = self.guest.process();
+        if let Some(published) = machine.kernel(|kernel| kernel.take_published(self.pid)) {
+            block.parent_pid.store(published.parent, Relaxed);
+            block.group.store(published.group, Relaxed);
+            block.session.store(published.session, Relaxed);
+            let [soft, hard] = [published.descriptor_limit.0, published.descriptor_limit.1]
+                .map(|limit| u32::try_from(limit).unwrap_or(u32::MAX));
+            block.descriptor_limit.store(soft, Relaxed);
+            block.descriptor_limit_hard.store(hard, Relaxed);
+        }
+        let bits = machine.kernel(|kernel| kernel.pending(self.tid));
+        self.guest.set_pending_signals(bits);
+        // Somebody may have interrupted between our look at the bits and this store.
+        let late = interrupter.waiting();
+        if late != 0 {
+            self.guest.set_pending_signals(bits | late);
+        }
     }
 
     /// Tell something about this process.

@@ -53,13 +53,13 @@ impl Desk<'_> {
     /// Serve a thread that has control, or that waited and now goes on.
     pub(crate) fn serve(&mut self, process: &mut Process) -> Served {
         let was = std::mem::replace(&mut process.state, State::Serving);
-        if let State::Parked(since) = was {
+        if was == State::Parked {
             let tid = process.tid;
             let now = self.machine.now();
             let outcome =
                 self.machine.kernel(|kernel| kernel.resume(now, tid, &mut View(&mut process.guest)));
-            let answer = self.conclude(process, outcome, true);
-            if let Some(served) = self.act(process, since.max(now), answer) {
+            let answer = self.conclude(process, now, outcome, true);
+            if let Some(served) = self.act(process, answer) {
                 return served;
             }
         } else {
@@ -80,7 +80,7 @@ impl Desk<'_> {
             let now = self.machine.now() + charged;
             self.machine.post_interrupts(self.interrupter);
             let answer = self.answer(process, now, request);
-            if let Some(served) = self.act(process, now, answer) {
+            if let Some(served) = self.act(process, answer) {
                 return served;
             }
         }
@@ -105,14 +105,14 @@ impl Desk<'_> {
                 if let Outcome::Exit { .. } = outcome {
                     self.note_exit(process, now, number, args);
                 }
-                self.conclude(process, outcome, false)
+                self.conclude(process, now, outcome, false)
             }
             Request::Limit => {
                 self.machine.kernel(|kernel| kernel.limit(now, tid));
                 Answer::Park
             }
             Request::Drain => Answer::Reply(complete(0, false)),
-            Request::Signals => self.conclude(process, Outcome::Done(0), false),
+            Request::Signals => self.conclude(process, now, Outcome::Done(0), false),
             Request::SyscallComplete { .. } | Request::AddThreadRes { .. } => {
                 Answer::Misbehaved("its shim answered what nobody asked")
             }
@@ -123,6 +123,7 @@ impl Desk<'_> {
     fn conclude(
         &mut self,
         process: &mut Process,
+        now: SimTime,
         outcome: Outcome,
         is_clock_advanced: bool,
     ) -> Answer {
@@ -148,11 +149,11 @@ impl Desk<'_> {
         };
         let tid = process.tid;
         let taken =
-            self.machine.kernel(|kernel| kernel.take_signal(tid, &mut View(&mut process.guest)));
+            self.machine
+                .kernel(|kernel| kernel.take_signal(now, tid, &mut View(&mut process.guest)));
         match taken {
             SignalOutcome::None => Answer::Reply(complete(result, is_clock_advanced)),
             SignalOutcome::Deliver(info) => {
-                let now = self.machine.now();
                 let host = &self.machine.config.hostname;
                 process.tell(host, now, Observation::Signal(info), self.observer);
                 Answer::Reply(Reply::Complete {
@@ -167,17 +168,17 @@ impl Desk<'_> {
     }
 
     /// Do it. `None`: the thread has control again.
-    fn act(&mut self, process: &mut Process, now: SimTime, answer: Answer) -> Option<Served> {
+    fn act(&mut self, process: &mut Process, answer: Answer) -> Option<Served> {
         match answer {
             Answer::Park => {
-                process.state = State::Parked(now);
+                process.state = State::Parked;
                 return Some(Served::Parked);
             }
             Answer::Reply(reply) => {
                 if !matches!(reply, Reply::Die { .. }) {
                     process.call = None;
                 }
-                self.publish_pending(process);
+                process.publish(self.machine, self.interrupter);
                 self.machine.publish_clock();
                 process.guest.reply(&reply);
             }
@@ -188,18 +189,6 @@ impl Desk<'_> {
             }
         }
         None
-    }
-
-    /// Show the guest which signals wait for it.
-    fn publish_pending(&mut self, process: &mut Process) {
-        let tid = process.tid;
-        let bits = self.machine.kernel(|kernel| kernel.pending(tid));
-        process.guest.set_pending_signals(bits);
-        // Somebody may have interrupted between our look at the bits and this store.
-        let late = self.interrupter.waiting();
-        if late != 0 {
-            process.guest.set_pending_signals(bits | late);
-        }
     }
 
     /// A call that does not return is traced here, because its guest cannot.

@@ -14,7 +14,7 @@ use shim_sync::{Control, Futex, Side};
 use crate::life::Life;
 
 /// How often to look at the word before sleeping.
-pub(crate) const SPINS: u32 = 100;
+pub(crate) const SPINS: u32 = 10000;
 
 /// Longest uninterrupted sleep. Only a guest that breaks the rules makes us sleep that long.
 const RECHECK: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };

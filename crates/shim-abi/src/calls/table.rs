@@ -227,7 +227,7 @@ table! {
     199 fremovexattr           Native                         Full     [Fd, Path];
     200 tkill                  Forward                        Partial  [Int, Signal] "signals to the process itself";
     201 time                   Local                          Full     [Ptr];
-    202 futex                  Refuse(Errno::ENOSYS)          Missing  [Ptr, Hex, Size, Ptr, Size, Hex] "processes and threads";
+    202 futex                  Native                         Partial  [Ptr, Hex, Size, Ptr, Ptr, Size] "one thread: wakes nobody, waits for a time-out or a signal; priority inheritance is refused";
     203 sched_setaffinity      Forward                        Partial  [Int, Size, Ptr] "any mask that holds a simulated CPU is accepted";
     204 sched_getaffinity      Forward                        Full     [Int, Size, Ptr];
     205 set_thread_area        Refuse(Errno::ENOSYS)          Missing  [];
