@@ -182,7 +182,7 @@ pub unsafe fn shim_host_name(
     // SAFETY: `len` is below the size of the caller's buffer.
     unsafe { core::ptr::copy_nonoverlapping(text.as_ptr(), name.cast(), len) };
     // SAFETY: as above.
-    unsafe { name.add(len).write(0) };
+    unsafe { name.wrapping_add(len).write(0) };
     text.len()
 }
 

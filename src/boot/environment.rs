@@ -73,8 +73,7 @@ pub fn find() -> Option<Found> {
     let mut count = 0;
     let mut handoff_at = None;
     let mut preload_at = None;
-    loop {
-        let Some(text) = variable(array, count) else { break };
+    while let Some(text) = variable(array, count) {
         if has_name(text, HANDOFF_VARIABLE) && handoff_at.is_none() {
             handoff_at = Some(count);
         } else if has_name(text, PRELOAD_VARIABLE) && preload_at.is_none() {

@@ -16,7 +16,7 @@ use core::fmt::Write;
 use shim_abi::address::{PRIVATE, READ_ONLY_REGION, RESERVATION, RESERVATION_BYTES, SHARED_REGION};
 use shim_abi::block::{BlockHeader, BlockKind, ShmSafe};
 use shim_abi::handoff::Handoff;
-use shim_abi::process::ProcessBlock;
+use shim_abi::process::{FIRST_HIDDEN_DESCRIPTOR, ProcessBlock};
 use shim_abi::region::{self, InodeTimes, MAX_INODE_TIMES, ReadOnlyRegion};
 use shim_abi::thread::ThreadBlock;
 
@@ -87,6 +87,7 @@ pub fn make(handoff: Handoff, found: &Found) -> &'static Slot {
         thread,
         inode_times: inode_times(),
         handoff,
+        first_hidden: if found.handoff_fd > 2 { found.handoff_fd } else { FIRST_HIDDEN_DESCRIPTOR },
         allows_native: Cell::new(false),
         deliver: Cell::new(None),
         suspended_mask: Cell::new(None),

@@ -62,7 +62,7 @@ fn by_name(
 
 /// Calls of the form `call(fd, ...)`: fchmod, fchown, fsetxattr, fremovexattr.
 pub fn by_descriptor(call: &mut Invocation<'_>) -> Result<i64, Errno> {
-    let fd = visible(call.args[0])?;
+    let fd = visible(call.slot, call.args[0])?;
     let done = native::result(native::execute(call.number, call.args))?;
     times::touch_descriptor(call.slot, fd, NewTimes::default());
     Ok(done)
@@ -80,7 +80,7 @@ pub fn truncate(call: &mut Invocation<'_>) -> Result<i64, Errno> {
 
 /// ftruncate(fd, length), fallocate(fd, ...)
 pub fn resize(call: &mut Invocation<'_>) -> Result<i64, Errno> {
-    let fd = visible(call.args[0])?;
+    let fd = visible(call.slot, call.args[0])?;
     let done = native::result(native::execute(call.number, call.args))?;
     times::changed(call.slot, fd);
     Ok(done)
@@ -150,7 +150,7 @@ fn set_times(
     times::flush(slot);
     let path = if path == 0 { None } else { Some(Path::read(slot, path)?) };
     if path.is_none() {
-        visible(dir)?;
+        visible(slot, dir)?;
     }
     // Nothing to set succeeds whatever the path is, on Linux too.
     if pair.iter().all(|time| time[1] == UTIME_OMIT) {

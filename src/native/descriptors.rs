@@ -1,7 +1,7 @@
 //! The descriptor table: the real kernel's, with a note of what each number is.
 //!
 //! Descriptor numbers in and out. Always true: numbering is Linux's own; the notes in the process block
-//! follow every change; the shim's descriptors (at and above `FIRST_HIDDEN_DESCRIPTOR`) answer EBADF, as
+//! follow every change; the shim's descriptors (at and above `Slot::first_hidden`) answer EBADF, as
 //! if they were not there. Opening is `open`, the status of what is open `stat`.
 //! See close(2), dup(2), fcntl(2), close_range(2), flock(2).
 
@@ -9,7 +9,7 @@ use core::sync::atomic::Ordering::Relaxed;
 
 use shim_abi::Errno;
 use shim_abi::calls::nr;
-use shim_abi::process::{FIRST_HIDDEN_DESCRIPTOR, descriptor};
+use shim_abi::process::descriptor;
 
 use super::times;
 use crate::dispatch::Invocation;
@@ -17,9 +17,9 @@ use crate::thread::Slot;
 use crate::{native, sys, trace};
 
 /// A descriptor that the guest may name.
-pub fn visible(fd: u64) -> Result<u32, Errno> {
+pub fn visible(slot: &Slot, fd: u64) -> Result<u32, Errno> {
     let fd = fd as u32;
-    if fd < FIRST_HIDDEN_DESCRIPTOR { Ok(fd) } else { Err(Errno::EBADF) }
+    if fd < slot.first_hidden { Ok(fd) } else { Err(Errno::EBADF) }
 }
 
 fn forget(slot: &Slot, fd: u32) {
@@ -28,7 +28,7 @@ fn forget(slot: &Slot, fd: u32) {
 
 /// close(fd)
 pub fn close(call: &mut Invocation<'_>) -> Result<i64, Errno> {
-    let fd = visible(call.args[0])?;
+    let fd = visible(call.slot, call.args[0])?;
     times::flush_descriptor(call.slot, fd);
     let result = native::result(native::execute(nr::close, call.args));
     if result != Err(Errno::EBADF) {
@@ -39,7 +39,7 @@ pub fn close(call: &mut Invocation<'_>) -> Result<i64, Errno> {
 
 /// dup(fd)
 pub fn dup(call: &mut Invocation<'_>) -> Result<i64, Errno> {
-    let fd = visible(call.args[0])?;
+    let fd = visible(call.slot, call.args[0])?;
     let new = native::result(native::execute(nr::dup, call.args))? as u32;
     super::open::admit(call.slot, new)?;
     copy_note(call.slot, fd, new);
@@ -52,7 +52,7 @@ fn copy_note(slot: &Slot, from: u32, to: u32) {
 
 /// dup2(fd, new), dup3(fd, new, flags)
 pub fn dup_onto(call: &mut Invocation<'_>) -> Result<i64, Errno> {
-    let from = visible(call.args[0])?;
+    let from = visible(call.slot, call.args[0])?;
     let to = call.args[1] as u32;
     if to >= call.slot.process.descriptor_limit.load(Relaxed) {
         return Err(Errno::EBADF);
@@ -72,7 +72,7 @@ pub fn close_range(call: &mut Invocation<'_>) -> Result<i64, Errno> {
     if flags & !(UNSHARE | CLOEXEC) != 0 || first > last {
         return Err(Errno::EINVAL);
     }
-    let last = last.min(FIRST_HIDDEN_DESCRIPTOR - 1);
+    let last = last.min(call.slot.first_hidden - 1);
     if first > last {
         return Ok(0);
     }
@@ -90,7 +90,7 @@ pub fn close_range(call: &mut Invocation<'_>) -> Result<i64, Errno> {
 pub fn fcntl(call: &mut Invocation<'_>) -> Result<i64, Errno> {
     let slot = call.slot;
     let [fd, operation, argument, ..] = call.args;
-    let from = visible(fd)?;
+    let from = visible(call.slot, fd)?;
     let run = |args| native::result(native::execute(nr::fcntl, args));
     match operation as i32 {
         libc::F_DUPFD | libc::F_DUPFD_CLOEXEC => {
@@ -145,7 +145,7 @@ const F_SET_FILE_RW_HINT: i32 = 1038;
 /// flock(fd, operation)
 pub fn flock(call: &mut Invocation<'_>) -> Result<i64, Errno> {
     let [fd, operation, ..] = call.args;
-    visible(fd)?;
+    visible(call.slot, fd)?;
     let waits = operation as i32 & libc::LOCK_NB == 0;
     let once = operation | libc::LOCK_NB as u64;
     let result = native::result(native::execute(nr::flock, [fd, once, 0, 0, 0, 0]));
@@ -166,7 +166,7 @@ pub fn memfd_create(call: &mut Invocation<'_>) -> Result<i64, Errno> {
 
 /// Before an image is replaced: forget what close-on-exec will close.
 pub fn forget_closed(slot: &Slot) {
-    for fd in 0..FIRST_HIDDEN_DESCRIPTOR {
+    for fd in 0..slot.first_hidden {
         if slot.process.descriptor(fd) != descriptor::NATIVE
             && sys::call(nr::fcntl, [fd.into(), libc::F_GETFD as u64, 0, 0, 0, 0]).is_err()
         {

@@ -14,7 +14,6 @@ use core::sync::atomic::Ordering::Relaxed;
 use shim_abi::Errno;
 use shim_abi::calls::nr;
 use shim_abi::handoff::{HANDOFF_VARIABLE, HIDDEN_PRELOAD_VARIABLE, PRELOAD_VARIABLE};
-use shim_abi::process::FIRST_HIDDEN_DESCRIPTOR;
 
 use super::paths::Path;
 use super::times;
@@ -72,7 +71,7 @@ fn replace(
 fn hand_off(slot: &Slot) -> Result<u32, Errno> {
     let name = c"shim-handoff";
     let low = sys::call(nr::memfd_create, [name.as_ptr() as u64, 0, 0, 0, 0, 0])? as u32;
-    let hidden = u64::from(FIRST_HIDDEN_DESCRIPTOR);
+    let hidden = u64::from(slot.first_hidden);
     let high = sys::call(nr::fcntl, [low.into(), libc::F_DUPFD as u64, hidden, 0, 0, 0]);
     sys::close(low);
     let high = high? as u32;
@@ -103,13 +102,9 @@ impl Environment {
         let mut count = 0;
         let mut own = None;
         let pattern = format_prefix(PRELOAD_VARIABLE);
-        while from != 0 {
-            let entry = read_value::<u64>(GuestAddr(from).offset(count as u64 * 8))?;
-            if entry == 0 {
-                break;
-            }
+        while let Some(entry) = entry_of(from, count)? {
             let mut start = [0; 11];
-            if read_bytes(GuestAddr(entry), &mut start).is_ok() && start == pattern && own.is_none()
+            if own.is_none() && read_bytes(GuestAddr(entry), &mut start).is_ok() && start == pattern
             {
                 own = Some((count, entry, text_bytes(entry)?));
             }
@@ -132,7 +127,7 @@ impl Environment {
             preload: None,
         };
         for i in 0..count {
-            let entry = read_value::<u64>(GuestAddr(from).offset(i as u64 * 8))?;
+            let entry = entry_of(from, i)?.unwrap_or(0);
             sys::store_word(made.array + (i + 2) * 8, entry);
         }
         if let Some((index, entry, len)) = own {
@@ -197,6 +192,15 @@ impl Drop for Environment {
     fn drop(&mut self) {
         let _ = sys::call(nr::munmap, [self.mapping as u64, self.bytes as u64, 0, 0, 0, 0]);
     }
+}
+
+/// A guest's environment array: its entry `index`, none at its end. No array is an empty one.
+fn entry_of(array: u64, index: usize) -> Result<Option<u64>, Errno> {
+    if array == 0 {
+        return Ok(None);
+    }
+    let entry = read_value::<u64>(GuestAddr(array).offset(index as u64 * 8))?;
+    Ok((entry != 0).then_some(entry))
 }
 
 /// `NAME=`

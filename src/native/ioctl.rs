@@ -39,7 +39,7 @@ const NATIVE: &[u64] = &[
     libc::TIOCSPGRP,
     libc::TIOCGSID,
     libc::TIOCOUTQ,
-    libc::TIOCGPTN as u64,
+    libc::TIOCGPTN,
     libc::TIOCEXCL,
     libc::TIOCNXCL,
     libc::FIONREAD,
@@ -61,7 +61,7 @@ const NATIVE: &[u64] = &[
 /// ioctl(fd, request, argument)
 pub fn ioctl(call: &mut Invocation<'_>) -> Result<i64, Errno> {
     let [fd, request, argument, ..] = call.args;
-    let fd = visible(fd)?;
+    let fd = visible(call.slot, fd)?;
     let request = request & 0xffff_ffff;
     if call.slot.process.descriptor(fd) == descriptor::RANDOM && request == RNDGETENTCNT {
         write_value(GuestAddr(argument), &256u32)?;

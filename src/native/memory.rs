@@ -25,7 +25,7 @@ pub fn mmap(call: &mut Invocation<'_>) -> Result<i64, Errno> {
     }
     let is_file = flags & libc::MAP_ANONYMOUS == 0;
     if is_file {
-        let fd = visible(fd)?;
+        let fd = visible(call.slot, fd)?;
         if call.slot.process.descriptor(fd) == descriptor::RANDOM {
             return Err(Errno::ENODEV);
         }

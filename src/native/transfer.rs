@@ -24,7 +24,7 @@ const IOV_MAX: u64 = 1024;
 
 /// read, readv, pread64, preadv, preadv2
 pub fn read(call: &mut Invocation<'_>) -> Result<i64, Errno> {
-    let fd = visible(call.args[0])?;
+    let fd = visible(call.slot, call.args[0])?;
     match call.slot.process.descriptor(fd) {
         descriptor::RANDOM => read_random(call),
         descriptor::EXTERNAL => external(call),
@@ -77,7 +77,7 @@ fn has_signal(slot: &Slot) -> bool {
 
 /// write, writev, pwrite64, pwritev, pwritev2
 pub fn write(call: &mut Invocation<'_>) -> Result<i64, Errno> {
-    let fd = visible(call.args[0])?;
+    let fd = visible(call.slot, call.args[0])?;
     let result = match call.slot.process.descriptor(fd) {
         descriptor::RANDOM => discard(call),
         descriptor::EXTERNAL => external(call),
@@ -119,10 +119,12 @@ fn raise_sigpipe(slot: &Slot) {
 pub fn between(call: &mut Invocation<'_>) -> Result<i64, Errno> {
     let [first, second, third, ..] = call.args;
     let (from, to) = match call.number {
-        nr::sendfile => (visible(second)?, visible(first)?),
-        nr::splice | nr::copy_file_range => (visible(first)?, visible(third)?),
-        nr::tee => (visible(first)?, visible(second)?),
-        _ => (visible(first)?, visible(first)?),
+        nr::sendfile => (visible(call.slot, second)?, visible(call.slot, first)?),
+        nr::splice | nr::copy_file_range => {
+            (visible(call.slot, first)?, visible(call.slot, third)?)
+        }
+        nr::tee => (visible(call.slot, first)?, visible(call.slot, second)?),
+        _ => (visible(call.slot, first)?, visible(call.slot, first)?),
     };
     let is_external =
         [from, to].iter().any(|&fd| call.slot.process.descriptor(fd) == descriptor::EXTERNAL);

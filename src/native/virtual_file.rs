@@ -37,7 +37,8 @@ pub fn open(slot: &Slot, file: VirtualFile, flags: i32) -> Result<i64, Errno> {
     // The contents arrive in memory that the simulator may write to: not the shim's own.
     let protection = libc::PROT_READ | libc::PROT_WRITE;
     let buffer = sys::map(0, MAX_BYTES, protection, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1)?;
-    let opened = fill(slot, file, buffer).and_then(|bytes| descriptor_of(buffer, bytes, flags));
+    let opened =
+        fill(slot, file, buffer).and_then(|bytes| descriptor_of(slot, buffer, bytes, flags));
     let _ = sys::call(nr::munmap, [buffer as u64, MAX_BYTES as u64, 0, 0, 0, 0]);
     let fd = opened?;
     admit(slot, fd)?;
@@ -52,11 +53,11 @@ fn fill(slot: &Slot, file: VirtualFile, buffer: usize) -> Result<usize, Errno> {
 }
 
 /// A read-only descriptor with the lowest free number on `bytes` of `buffer`.
-fn descriptor_of(buffer: usize, bytes: usize, flags: i32) -> Result<u32, Errno> {
+fn descriptor_of(slot: &Slot, buffer: usize, bytes: usize, flags: i32) -> Result<u32, Errno> {
     let name = c"shim";
     let low = sys::call(nr::memfd_create, [name.as_ptr() as u64, 1, 0, 0, 0, 0])? as u32;
     // Out of the way, so that the read-only descriptor gets the lowest number.
-    let hidden = u64::from(shim_abi::process::FIRST_HIDDEN_DESCRIPTOR);
+    let hidden = u64::from(slot.first_hidden);
     let high = sys::call(nr::fcntl, [low.into(), F_DUPFD, hidden, 0, 0, 0]).map(|fd| fd as u32);
     sys::close(low);
     let high = high?;

@@ -82,6 +82,8 @@ pub struct Slot {
     /// What this image was started with; what the next one gets.
     pub handoff: Handoff,
 
+    /// Descriptors of the shim's own have this number or a higher one.
+    pub first_hidden: u32,
     /// The C interface's toggle: calls go to the real kernel.
     pub allows_native: Cell<bool>,
     /// A signal whose handler runs before the guest goes on.

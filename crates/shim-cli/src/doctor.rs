@@ -20,11 +20,8 @@ pub fn run(options: &options::Doctor) -> u8 {
     findings.push(library_finding(options.library.as_deref()));
     let is_able = findings.iter().all(|finding| finding.grade != Grade::Fail);
     // A reader that has seen enough (head) is no error.
-    let _ = if options.json {
-        print_json(&findings, is_able)
-    } else {
-        print_lines(&findings, is_able)
-    };
+    let _ =
+        if options.json { print_json(&findings, is_able) } else { print_lines(&findings, is_able) };
     if is_able { 0 } else { 1 }
 }
 

@@ -57,10 +57,8 @@ fn try_run(options: &options::Exec) -> Result<u8, Failure> {
         .map_err(|error| Failure::ours(error.to_string()))?;
     let library = Library::open(&library).map_err(|error| Failure::ours(error.to_string()))?;
     let command = command(&options.command)?;
-    let mut output = Output::new(
-        Box::new(io::stderr()),
-        options.strace.as_deref().map(open_trace).transpose()?,
-    );
+    let mut output =
+        Output::new(Box::new(io::stderr()), options.strace.as_deref().map(open_trace).transpose()?);
     let mut host = Host::new(config(options), &launcher, &library)
         .map_err(|error| Failure::ours(format!("cannot make the host: {error}")))?;
     let name = options.command[0].display().to_string();
@@ -74,7 +72,10 @@ fn try_run(options: &options::Exec) -> Result<u8, Failure> {
         message(format_args!("the trace is not complete: {error}"));
     }
     for failure in host.failures() {
-        message(format_args!("shim failure in {}[{}]: {}", failure.program, failure.pid, failure.text));
+        message(format_args!(
+            "shim failure in {}[{}]: {}",
+            failure.program, failure.pid, failure.text
+        ));
     }
     if !options.quiet {
         for line in summary(&host.lacks()) {

@@ -69,7 +69,8 @@ mod tests {
     #[test]
     fn a_named_library_is_not_replaced() {
         let executable = std::env::current_exe().unwrap();
-        let error = find(Some(Path::new("/nonexistent/x.so")), None, Some(&executable)).unwrap_err();
+        let error =
+            find(Some(Path::new("/nonexistent/x.so")), None, Some(&executable)).unwrap_err();
         assert_eq!(
             error.to_string(),
             "cannot find libshim.so; looked at /nonexistent/x.so (name it with --library or SHIM_LIBRARY)"
@@ -83,9 +84,7 @@ mod tests {
         let error = find(None, Some(OsStr::new("")), Some(Path::new("/nonexistent/bin/shim")))
             .unwrap_err()
             .to_string();
-        for place in
-            ["bin/libshim.so", "lib/libshim.so.1", "lib/x86_64-linux-gnu/libshim.so.1"]
-        {
+        for place in ["bin/libshim.so", "lib/libshim.so.1", "lib/x86_64-linux-gnu/libshim.so.1"] {
             assert!(error.contains(&format!("/nonexistent/{place}")), "{error}");
         }
     }

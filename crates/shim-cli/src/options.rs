@@ -111,7 +111,12 @@ pub struct Exec {
     pub quiet: bool,
 
     /// The program, looked up in $PATH unless it has a slash, and its arguments.
-    #[arg(value_name = "PROGRAM", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    #[arg(
+        value_name = "PROGRAM",
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true
+    )]
     pub command: Vec<OsString>,
 }
 
@@ -223,7 +228,10 @@ mod tests {
     #[test]
     fn the_programs_own_options_are_left_alone() {
         let with = exec(&["--seed", "7", "--", "ls", "--seed", "-l", "--"]).unwrap();
-        assert_eq!((with.seed, with.command), (7, ["ls", "--seed", "-l", "--"].map(Into::into).into()));
+        assert_eq!(
+            (with.seed, with.command),
+            (7, ["ls", "--seed", "-l", "--"].map(Into::into).into())
+        );
         let without = exec(&["ls", "--quiet", "-l"]).unwrap();
         assert!(!without.quiet);
         assert_eq!(without.command, ["ls", "--quiet", "-l"]);

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use shim_abi::SimTime;
 use shim_abi::process::MAX_DESCRIPTORS;
-use shim_kernel::{VirtualPid, VirtualTid};
+use shim_kernel::VirtualTid;
 use shim_supervisor::{Command, Identity, Launcher, Library, SpawnError};
 
 use crate::config::HostConfig;

@@ -32,8 +32,7 @@ impl fmt::Display for Unsuitable {
 
 impl std::error::Error for Unsuitable {}
 
-const STATIC: &str =
-    "it is statically linked, so libshim.so cannot be loaded into it; use a dynamically linked build";
+const STATIC: &str = "it is statically linked, so libshim.so cannot be loaded into it; use a dynamically linked build";
 const FOREIGN: &str = "it is not a 64-bit x86 program";
 
 /// Look at the program `path`, and at the interpreters if it is a script.

@@ -66,11 +66,14 @@ mod tests {
         lacks.add("awk", LackKind::Call(41), 1);
         lacks.add("perl", LackKind::Other("x".into()), 1);
         let list: Vec<_> = lacks.list().into_iter().map(|l| (l.program, l.kind, l.count)).collect();
-        assert_eq!(list, [
-            ("awk".into(), LackKind::Call(41), 1),
-            ("perl".into(), LackKind::Call(41), 3),
-            ("perl".into(), LackKind::Other("x".into()), 1),
-        ]);
+        assert_eq!(
+            list,
+            [
+                ("awk".into(), LackKind::Call(41), 1),
+                ("perl".into(), LackKind::Call(41), 3),
+                ("perl".into(), LackKind::Other("x".into()), 1),
+            ]
+        );
     }
 
     #[test]

@@ -6,9 +6,9 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
+use shim_abi::SimTime;
 use shim_abi::calls::MAX_CALLS;
 use shim_abi::ring::{CallRecord, RecordHeader, RecordKind};
-use shim_abi::SimTime;
 use shim_kernel::{VirtualPid, VirtualTid};
 use shim_supervisor::Guest;
 

@@ -56,8 +56,9 @@ impl Desk<'_> {
         if was == State::Parked {
             let tid = process.tid;
             let now = self.machine.now();
-            let outcome =
-                self.machine.kernel(|kernel| kernel.resume(now, tid, &mut View(&mut process.guest)));
+            let outcome = self
+                .machine
+                .kernel(|kernel| kernel.resume(now, tid, &mut View(&mut process.guest)));
             let answer = self.conclude(process, now, outcome, true);
             if let Some(served) = self.act(process, answer) {
                 return served;
@@ -148,9 +149,9 @@ impl Desk<'_> {
             }
         };
         let tid = process.tid;
-        let taken =
-            self.machine
-                .kernel(|kernel| kernel.take_signal(now, tid, &mut View(&mut process.guest)));
+        let taken = self
+            .machine
+            .kernel(|kernel| kernel.take_signal(now, tid, &mut View(&mut process.guest)));
         match taken {
             SignalOutcome::None => Answer::Reply(complete(result, is_clock_advanced)),
             SignalOutcome::Deliver(info) => {

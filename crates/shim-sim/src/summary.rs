@@ -19,7 +19,9 @@ fn line(lack: &Lack) -> String {
         LackKind::Call(number) => *number,
     };
     let Some(call) = lookup(number.into()) else {
-        return format!("{program}: system call {number} is unknown here: failed with ENOSYS {times}");
+        return format!(
+            "{program}: system call {number} is unknown here: failed with ENOSYS {times}"
+        );
     };
     let mut line = match call.route {
         Route::Refuse(errno) => format!("{program}: {} failed with {errno} {times}", call.name),
@@ -50,12 +52,15 @@ mod tests {
             lack(LackKind::Call(nr::flock), 2),
             lack(LackKind::Other("a\nb".into()), 1),
         ]);
-        assert_eq!(lines, [
-            "perl: socket failed with EAFNOSUPPORT 3 times (needs: sockets)",
-            "perl: system call 479 is unknown here: failed with ENOSYS once",
-            "perl: flock was refused 2 times (there is: a lock held elsewhere fails with EWOULDBLOCK)",
-            "perl: a\\nb (once)",
-        ]);
+        assert_eq!(
+            lines,
+            [
+                "perl: socket failed with EAFNOSUPPORT 3 times (needs: sockets)",
+                "perl: system call 479 is unknown here: failed with ENOSYS once",
+                "perl: flock was refused 2 times (there is: a lock held elsewhere fails with EWOULDBLOCK)",
+                "perl: a\\nb (once)",
+            ]
+        );
         assert_eq!(summary(&[]), Vec::<String>::new());
     }
 }

@@ -16,7 +16,7 @@ use shim_abi::event::{Reply, Request};
 use shim_abi::process::ProcessBlock;
 use shim_abi::thread::ThreadBlock;
 
-use crate::channel::{self, SPINS};
+use crate::channel::{self, Patience};
 use crate::guest_memory::{GuestMemory, Pieces};
 use crate::interrupt::Interrupter;
 use crate::life::Life;
@@ -60,6 +60,7 @@ pub struct Guest {
     has_control: bool,
     /// It broke the protocol.
     is_ruined: bool,
+    patience: Patience,
     /// What came beside the last system call.
     pub(crate) incoming: Pieces,
     /// What goes beside the next reply.
@@ -76,6 +77,7 @@ impl Guest {
             thread,
             has_control: false,
             is_ruined: false,
+            patience: Patience::new(),
             incoming: Pieces::default(),
             outgoing: Pieces::default(),
             early_records: Vec::new(),
@@ -90,7 +92,7 @@ impl Guest {
         if self.is_ruined {
             return Event::Exited(self.life.wait_end());
         }
-        if channel::control(&self.life).wait(SPINS).is_err() {
+        if self.patience.wait(&self.life).is_err() {
             // Closed by the watcher, or by a guest that should not have done it.
             return match self.life.end() {
                 Some(end) => Event::Exited(end),
@@ -139,7 +141,7 @@ impl Guest {
         self.outgoing.clear();
         self.thread().channel.reply.store_reply(&reply);
         self.has_control = false;
-        channel::control(&self.life).hand_over();
+        channel::hand_over(&self.thread().channel.control);
     }
 
     /// The guest's memory, for the request that waits for a reply.
@@ -163,9 +165,10 @@ impl Guest {
         self.incoming.clear();
         let mut reply = Reply::DoNative { number, args };
         loop {
-            let channel = &self.thread().channel;
+            let channel = &self.life.thread().channel;
             channel.reply.store_reply(&reply);
-            if channel::control(&self.life).call(SPINS).is_err() {
+            channel::hand_over(&channel.control);
+            if self.patience.wait(&self.life).is_err() {
                 self.has_control = false;
                 return Err(Ended);
             }
