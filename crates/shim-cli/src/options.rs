@@ -22,9 +22,10 @@ pub struct Options {
 /// What to do.
 #[derive(Subcommand, Debug)]
 pub enum Command {
-    /// Run one program on one simulated machine.
+    /// Run one program on one simulated machine
+    #[command(long_about = EXEC_ABOUT)]
     Exec(Box<Exec>),
-    /// Tell what this machine offers to guests, what is missing, what that costs, and the cure.
+    /// Tell what this machine offers to guests, what is missing, what that costs, and the cure
     Doctor(Doctor),
 }
 
@@ -59,8 +60,10 @@ Examples:
 
 /// Options of `shim exec`.
 #[derive(Args, Debug)]
-#[command(about = "Run one program on one simulated machine", long_about = EXEC_ABOUT,
-          after_help = EXEC_AFTER)]
+#[command(
+    override_usage = "shim exec [OPTIONS] [--] PROGRAM [ARGS]...",
+    after_help = EXEC_AFTER
+)]
 pub struct Exec {
     /// Seed of everything that is random for the program.
     #[arg(long, value_name = "N", default_value_t = 1)]

@@ -153,7 +153,7 @@ impl Host {
         };
         self.interrupter.add(pid.0, guest.interrupter());
         self.machine.pids.push(pid);
-        self.processes.insert(tid, Process::new(guest, pid, tid, program));
+        self.processes.insert(tid, Process::new(guest, (pid, tid), program, now));
         self.ready.push_back(tid);
         Ok(pid.0)
     }
@@ -315,7 +315,7 @@ impl Host {
     ) {
         let pid = process.pid;
         let host = &self.machine.config.hostname;
-        let now = self.machine.now();
+        let now = process.time;
         process.drain(host, &mut self.lacks, observer);
         process.count_refused(&mut self.lacks);
         if let Some((number, args)) = process.call.take()

@@ -46,6 +46,8 @@ pub(crate) struct Process {
     pub(crate) state: State,
     /// Name of the program that runs, for messages.
     pub(crate) program: String,
+    /// Its own time when it was last heard of.
+    pub(crate) time: SimTime,
     /// An image said `Start`.
     pub(crate) has_started: bool,
     /// The forwarded call in which the thread is.
@@ -55,13 +57,19 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    pub(crate) fn new(guest: Guest, pid: VirtualPid, tid: VirtualTid, program: String) -> Process {
+    pub(crate) fn new(
+        guest: Guest,
+        (pid, tid): (VirtualPid, VirtualTid),
+        program: String,
+        time: SimTime,
+    ) -> Process {
         Process {
             guest,
             pid,
             tid,
             state: State::Fresh,
             program,
+            time,
             has_started: false,
             call: None,
             counted: vec![0; MAX_CALLS],

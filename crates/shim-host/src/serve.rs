@@ -56,6 +56,7 @@ impl Desk<'_> {
         if was == State::Parked {
             let tid = process.tid;
             let now = self.machine.now();
+            process.time = now;
             let outcome = self
                 .machine
                 .kernel(|kernel| kernel.resume(now, tid, &mut View(&mut process.guest)));
@@ -79,6 +80,7 @@ impl Desk<'_> {
             };
             let charged = SimDuration::from_ns(process.guest.charged_ns());
             let now = self.machine.now() + charged;
+            process.time = now;
             self.machine.post_interrupts(self.interrupter);
             let answer = self.answer(process, now, request);
             if let Some(served) = self.act(process, answer) {
@@ -202,10 +204,9 @@ impl Desk<'_> {
     }
 
     fn complain(&mut self, process: &mut Process, reason: &str) {
-        let now = self.machine.now();
         let text = format!("killed: {reason}");
         let what = Observation::Log { level: log::Level::Error, text: &text };
-        process.tell(&self.machine.config.hostname, now, what, self.observer);
+        process.tell(&self.machine.config.hostname, process.time, what, self.observer);
     }
 }
 

@@ -113,7 +113,6 @@ impl Context<'_> {
         if let Some(deadline) = self.process().interval.deadline
             && deadline <= self.now
         {
-            self.kernel.plan_interval(self.pid, self.process().interval);
             self.kernel.expire_interval(deadline, self.pid);
         }
     }
