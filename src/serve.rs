@@ -26,7 +26,7 @@ extern "C" fn shim_serve(frame: *mut Frame) {
 
 fn serve(slot: &'static Slot, frame: &mut Frame) {
     debug_assert!(!slot.is_serving.replace(true), "the shim's stack was not empty");
-    let calls = &slot.thread.calls_low;
+    let calls = &slot.thread.calls;
     calls.store(calls.load(Relaxed).wrapping_add(1), Relaxed);
     if frame.kind == kind::CALL {
         let result = dispatch::call(slot, frame);

@@ -48,7 +48,8 @@ static void same_time(void) {
         int64_t after = raw_ns(clocks[i]);
         between(name, before, libc, middle, 1);
         between(name, middle, t.tv_sec * INT64_C(1000000000) + t.tv_nsec, after, 1);
-        say("resolution %ld: %ld %ld", raw(SYS_clock_getres, clocks[i], &r), (long)r.tv_sec, r.tv_nsec);
+        long result = raw(SYS_clock_getres, clocks[i], &r);
+        say("resolution %ld: %ld %ld", result, (long)r.tv_sec, r.tv_nsec);
     }
     struct timeval tv;
     time_t seconds;
@@ -82,7 +83,8 @@ static void same_processor(void) {
     long (*getcpu1)(unsigned *, unsigned *, void *) = vdso("__vdso_getcpu");
     cpu_set_t one;
     unsigned a = 77, b = 77, c = 77, node;
-    CPU_ZERO(&one), CPU_SET(sched_getcpu(), &one);
+    CPU_ZERO(&one);
+    CPU_SET(sched_getcpu(), &one);
     say("affinity = %ld", got(sched_setaffinity(0, sizeof one, &one)));
     raw(SYS_getcpu, &a, &node, NULL), getcpu1(&b, NULL, NULL), getcpu(&c, &node);
     int d = sched_getcpu();

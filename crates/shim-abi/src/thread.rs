@@ -40,7 +40,7 @@ pub struct ThreadBlock {
     /// Index of the process's block in the host's region. Written by the simulator.
     pub process_index: AtomicU32,
     /// How many calls this thread has made. Written by the guest.
-    pub calls_low: AtomicU32,
+    pub calls: AtomicU32,
     /// Simulated time since `HostBlock::now_ns` that the latency model charged. Written by the guest.
     pub charged_ns: AtomicU64,
     /// Simulated CPU time of this thread. Written by the guest.

@@ -1,17 +1,23 @@
 //! Passes the signals that a person sends to the simulator on to the guests.
 //!
-//! Native signals in; virtual ones for the host, or the end of all guests, out. Always true: the first
-//! signal is the guests' to handle, the second one kills them, so that a person is never helpless; SIGPIPE is
-//! ignored by Rust's runtime, so that a closed standard error ends nobody. The default signals that stay
-//! (SIGKILL, faults) end the simulator, and its launcher ends the guests.
+//! Native signals in; virtual ones for the host, or the end of all guests, out. Always true: a signal is the
+//! guests' to handle, but a second one soon after it kills them, so that a person is never helpless; SIGPIPE
+//! is ignored by Rust's runtime, so that a closed standard error ends nobody. The signals that are not
+//! passed on (SIGKILL, faults) end the simulator, and its launcher ends the guests.
+//!
+//! Why not the second one ever: an interpreter at its prompt is interrupted many times a day.
 
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering::SeqCst};
+use std::time::{Duration, Instant};
 
 use shim_host::Interrupter;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
+
+/// How soon after a signal the next one means "now".
+const IMPATIENCE: Duration = Duration::from_secs(2);
 
 /// Tells whether a person ended the run.
 pub struct Watch(Arc<AtomicI32>);
@@ -32,12 +38,13 @@ pub fn watch(interrupter: Interrupter) -> io::Result<Watch> {
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM])?;
     let watch = Watch(Arc::clone(&killed_by));
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        for (already_seen, signal) in signals.forever().enumerate() {
-            if already_seen == 0 {
-                interrupter.interrupt(signal.unsigned_abs());
-            } else {
+        let mut last: Option<Instant> = None;
+        for signal in signals.forever() {
+            if last.replace(Instant::now()).is_some_and(|last| last.elapsed() < IMPATIENCE) {
                 killed_by.store(signal, SeqCst);
                 interrupter.kill();
+            } else {
+                interrupter.interrupt(signal.unsigned_abs());
             }
         }
     })?;

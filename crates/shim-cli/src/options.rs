@@ -48,7 +48,7 @@ Exit status:
   125 if shim itself failed, or if the program waited for ever.
 
 Ctrl-C (and SIGTERM, SIGHUP, SIGQUIT sent to shim) becomes a simulated signal of the program. \
-A second one kills the program.
+A second one within two seconds kills the program.
 
 Examples:
   shim exec -- date

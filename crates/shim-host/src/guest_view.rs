@@ -1,12 +1,13 @@
 //! A guest as the kernel sees it.
 //!
-//! The kernel's questions in, answers from the supervisor's guest out. Always true: nothing is answered from
-//! memory that the guest writes without the kernel being told that it is an allegation. What the kernel
-//! makes of the answers is policy, and not here.
+//! The kernel's questions in, answers from the supervisor's guest out. Always true: what the supervisor
+//! allocates for an answer does not land in the kernel's arena; the answers are a guest's allegations, and
+//! the kernel knows it. What it makes of them is policy, and not here.
 
 use std::sync::atomic::Ordering::Relaxed;
 
 use shim_abi::Errno;
+use shim_arena::outside;
 use shim_kernel::GuestAddr;
 use shim_supervisor::Guest;
 
@@ -15,11 +16,11 @@ pub(crate) struct View<'a>(pub(crate) &'a mut Guest);
 
 impl shim_kernel::Guest for View<'_> {
     fn read(&mut self, from: GuestAddr, to: &mut [u8]) -> Result<(), Errno> {
-        self.0.memory().read(from.0, to)
+        outside(|| self.0.memory().read(from.0, to))
     }
 
     fn write(&mut self, to: GuestAddr, bytes: &[u8]) -> Result<(), Errno> {
-        self.0.memory().write(to.0, bytes)
+        outside(|| self.0.memory().write(to.0, bytes))
     }
 
     fn action(&self, signal: u32) -> (u64, u64) {

@@ -93,7 +93,6 @@ pub struct StepOutcome {
 
 /// One simulated machine: a kernel and its guests.
 pub struct Host {
-    // Before the machine: what was allocated for a guest in the middle of a call lies in the arena.
     processes: BTreeMap<VirtualTid, Process>,
     machine: Machine,
     launcher: Arc<Launcher>,
@@ -315,8 +314,8 @@ impl Host {
     ) {
         let pid = process.pid;
         let host = &self.machine.config.hostname;
-        let now = process.time;
         process.drain(host, &mut self.lacks, observer);
+        let now = process.time.max(process.told);
         process.count_refused(&mut self.lacks);
         if let Some((number, args)) = process.call.take()
             && self.machine.config.is_tracing

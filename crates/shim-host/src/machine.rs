@@ -41,7 +41,10 @@ impl Machine {
     ) -> io::Result<Machine> {
         let memory = HostMemory::new(library, &config.manager()?, &config.host())?;
         let arena = Arena::create(config.host_id, ARENA_BYTES)?;
-        let kernel = arena.enter(|| Box::new(Kernel::new(config.kernel(descriptor_limit))));
+        let settings = config.kernel(descriptor_limit);
+        let kernel = arena.enter(|| Box::new(Kernel::new(settings)));
+        // Whoever maps the arena finds the kernel here.
+        arena.set_root((&raw const *kernel).addr());
         Ok(Machine {
             kernel,
             arena,

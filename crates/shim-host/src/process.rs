@@ -48,6 +48,8 @@ pub(crate) struct Process {
     pub(crate) program: String,
     /// Its own time when it was last heard of.
     pub(crate) time: SimTime,
+    /// Time of its latest record, as it says: later than `time` if it died with control.
+    pub(crate) told: SimTime,
     /// An image said `Start`.
     pub(crate) has_started: bool,
     /// The forwarded call in which the thread is.
@@ -70,6 +72,7 @@ impl Process {
             state: State::Fresh,
             program,
             time,
+            told: time,
             has_started: false,
             call: None,
             counted: vec![0; MAX_CALLS],
@@ -105,8 +108,10 @@ impl Process {
     pub(crate) fn drain(&mut self, host: &str, lacks: &mut Lacks, observer: &mut dyn Observer) {
         let source = source(host, &self.program, self.pid, self.tid);
         let program = &self.program;
+        let told = &mut self.told;
         self.guest.drain(|header: RecordHeader, payload: &[u8]| {
             let time = SimTime::from_ns(header.time_ns);
+            *told = time.max(*told);
             match header.kind {
                 RecordKind::Log => {
                     let text = String::from_utf8_lossy(payload);

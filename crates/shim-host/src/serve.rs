@@ -60,7 +60,11 @@ impl Desk<'_> {
             let outcome = self
                 .machine
                 .kernel(|kernel| kernel.resume(now, tid, &mut View(&mut process.guest)));
-            let answer = self.conclude(process, now, outcome, true);
+            let answer = match outcome {
+                // It waited at its limit, in the middle of whatever: it will ask for signals itself.
+                Outcome::Done(_) if process.call.is_none() => Answer::Reply(complete(0, true)),
+                outcome => self.conclude(process, outcome, true),
+            };
             if let Some(served) = self.act(process, answer) {
                 return served;
             }
@@ -108,14 +112,14 @@ impl Desk<'_> {
                 if let Outcome::Exit { .. } = outcome {
                     self.note_exit(process, now, number, args);
                 }
-                self.conclude(process, now, outcome, false)
+                self.conclude(process, outcome, false)
             }
             Request::Limit => {
                 self.machine.kernel(|kernel| kernel.limit(now, tid));
                 Answer::Park
             }
             Request::Drain => Answer::Reply(complete(0, false)),
-            Request::Signals => self.conclude(process, now, Outcome::Done(0), false),
+            Request::Signals => self.conclude(process, Outcome::Done(0), false),
             Request::SyscallComplete { .. } | Request::AddThreadRes { .. } => {
                 Answer::Misbehaved("its shim answered what nobody asked")
             }
@@ -126,7 +130,6 @@ impl Desk<'_> {
     fn conclude(
         &mut self,
         process: &mut Process,
-        now: SimTime,
         outcome: Outcome,
         is_clock_advanced: bool,
     ) -> Answer {
@@ -150,7 +153,7 @@ impl Desk<'_> {
                 };
             }
         };
-        let tid = process.tid;
+        let (now, tid) = (process.time, process.tid);
         let taken = self
             .machine
             .kernel(|kernel| kernel.take_signal(now, tid, &mut View(&mut process.guest)));

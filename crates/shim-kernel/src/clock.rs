@@ -51,8 +51,8 @@ impl Clock {
             | libc::CLOCK_REALTIME_COARSE
             | libc::CLOCK_MONOTONIC_COARSE => Clock::ReadOnly,
             libc::CLOCK_REALTIME_ALARM | libc::CLOCK_BOOTTIME_ALARM => Clock::WakeAlarm,
-            0.. => Clock::None,
-            _ => Clock::of_task(id, context),
+            _ if id < 0 => Clock::of_task(id, context),
+            _ => Clock::None,
         }
     }
 

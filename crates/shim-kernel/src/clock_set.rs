@@ -31,11 +31,7 @@ pub(crate) fn clock_settime(context: &mut Context<'_>, id: i32, from: GuestAddr)
     }
 }
 
-pub(crate) fn settimeofday(
-    context: &mut Context<'_>,
-    time: GuestAddr,
-    zone: GuestAddr,
-) -> Answer {
+pub(crate) fn settimeofday(context: &mut Context<'_>, time: GuestAddr, zone: GuestAddr) -> Answer {
     let mut seconds = None;
     if !time.is_null() {
         let [secs, usecs] = read_words(context.guest, time)?;
@@ -89,7 +85,8 @@ impl Context<'_> {
         if modes & ADJ_ADJTIME != 0 && modes & ADJ_OFFSET_SINGLESHOT == 0 {
             return Err(Errno::EINVAL);
         }
-        let is_reading = modes == 0 || (modes & ADJ_ADJTIME != 0 && modes & ADJ_OFFSET_READONLY != 0);
+        let is_reading =
+            modes == 0 || (modes & ADJ_ADJTIME != 0 && modes & ADJ_OFFSET_READONLY != 0);
         if !is_reading {
             return Err(Errno::EPERM);
         }
@@ -125,5 +122,100 @@ mod layout {
         assert_eq!(offset_of!(libc::timex, tolerance), 64);
         assert_eq!(offset_of!(libc::timex, time), 72);
         assert_eq!(offset_of!(libc::timex, tick), 88);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{DATA, machine};
+    use shim_abi::calls::nr;
+
+    #[test]
+    fn nobody_sets_a_clock() {
+        let [inval, fault, perm] =
+            [Errno::EINVAL, Errno::EFAULT, Errno::EPERM].map(Errno::as_return);
+        let own = !1000 << 3;
+        for (clock, bad_pointer, bad_time, good_time) in [
+            (0, fault, inval, perm),
+            (1, inval, inval, inval),
+            (2, inval, inval, inval),
+            (3, inval, inval, inval),
+            (11, inval, inval, inval),
+            (12, inval, inval, inval),
+            (-5, fault, inval, inval),
+            (-6, fault, perm, perm),
+            (-9, fault, inval, inval),
+            (-2, fault, perm, perm),
+            (own | 2, fault, perm, perm),
+            ((!999_999) << 3 | 2, fault, inval, inval),
+        ] {
+            let (mut kernel, mut guest, tid) = machine();
+            guest.put_words(DATA, &[0, 1_000_000_000, u64::MAX, 0, 0, 1_000]);
+            for (from, expected) in
+                [(8, bad_pointer), (DATA, bad_time), (DATA + 16, bad_time), (DATA + 32, good_time)]
+            {
+                let args = [clock as u64, from, 0, 0, 0, 0];
+                let got = kernel.do_call(tid, nr::clock_settime, args, &mut guest);
+                assert_eq!(got, expected, "{clock} {from:#x}");
+            }
+        }
+    }
+
+    #[test]
+    fn nor_the_time_of_day() {
+        let (mut kernel, mut guest, tid) = machine();
+        guest.put_words(DATA, &[1, 1, 1, 1_000_001, u64::MAX, 0]);
+        let [inval, fault, perm] =
+            [Errno::EINVAL, Errno::EFAULT, Errno::EPERM].map(Errno::as_return);
+        for (time, zone, expected) in [
+            (0, 0, perm),
+            (DATA, 0, perm),
+            (0, DATA, perm),
+            (8, 0, fault),
+            (0, 8, fault),
+            (DATA + 16, 8, inval),
+            (DATA + 32, 0, inval),
+        ] {
+            let args = [time, zone, 0, 0, 0, 0];
+            assert_eq!(kernel.do_call(tid, nr::settimeofday, args, &mut guest), expected);
+        }
+    }
+
+    #[test]
+    fn the_state_of_the_clock_may_be_read() {
+        let (mut kernel, mut guest, tid) = machine();
+        let [inval, fault, perm, unsupported] =
+            [Errno::EINVAL, Errno::EFAULT, Errno::EPERM, Errno::EOPNOTSUPP].map(Errno::as_return);
+        for (modes, expected) in [
+            (0, 5),
+            (1, perm),
+            (0x4000, perm),
+            (0x8000, inval),
+            (0x8001, perm),
+            (0xa001, 5),
+            (0x40, perm),
+        ] {
+            guest.put_words(DATA, &[modes]);
+            let got = kernel.do_call(tid, nr::adjtimex, [DATA, 0, 0, 0, 0, 0], &mut guest);
+            assert_eq!(got, expected, "{modes:#x}");
+        }
+        for (clock, expected) in [
+            (0, 5),
+            (1, unsupported),
+            (3, unsupported),
+            (-6, unsupported),
+            (-5, inval),
+            (12, inval),
+            (-1, unsupported),
+        ] {
+            guest.put_words(DATA, &[0]);
+            let args = [clock as u64, DATA, 0, 0, 0, 0];
+            let got = kernel.do_call(tid, nr::clock_adjtime, args, &mut guest);
+            assert_eq!(got, expected, "{clock}");
+            let args = [clock as u64, 8, 0, 0, 0, 0];
+            assert_eq!(kernel.do_call(tid, nr::clock_adjtime, args, &mut guest), fault);
+        }
+        assert_eq!(guest.words::<1>(DATA + 72), [946_684_800]);
     }
 }

@@ -118,7 +118,7 @@ impl<'a> Context<'a> {
             }
             Wait::Pause => self.finish_pause(parked),
             Wait::Suspend { mask } => self.finish_suspend(parked, mask),
-            Wait::TimedWait { set, info } => self.finish_timed_wait(parked, wake, set, info),
+            Wait::OneOf { set, info } => self.finish_timed_wait(parked, wake, set, info),
         }
     }
 

@@ -4,8 +4,8 @@
 //! [`shim_abi::calls::TABLE`] forwards, and the shim's own call (tested); any other number is ENOSYS.
 //! What the functions do is in the files of their families.
 
-use shim_abi::calls::{PSEUDO_VIRTUAL_FILE, nr};
 use shim_abi::Errno;
+use shim_abi::calls::{PSEUDO_VIRTUAL_FILE, nr};
 
 use crate::context::{Answer, Context};
 use crate::guest::GuestAddr;
@@ -100,4 +100,32 @@ calls! {
     nr::sched_setattr => sched::attribute::sched_setattr(0, 1, 2);
     nr::sched_getattr => sched::attribute::sched_getattr(0, 1, 2, 3);
     PSEUDO_VIRTUAL_FILE => files::read(0, 1, 2);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::machine;
+    use shim_abi::calls::{Route, TABLE};
+    use std::vec::Vec;
+
+    #[test]
+    fn what_is_forwarded_is_answered_and_nothing_else() {
+        let is_forwarded = |call: &&shim_abi::calls::Call| call.route == Route::Forward;
+        let mut forwarded: Vec<u32> =
+            TABLE.iter().filter(is_forwarded).map(|call| call.number).collect();
+        forwarded.push(PSEUDO_VIRTUAL_FILE);
+        assert_eq!(ANSWERED, forwarded);
+    }
+
+    #[test]
+    fn any_other_call_is_not_implemented() {
+        let (mut kernel, mut guest, tid) = machine();
+        for number in (0..600).chain([PSEUDO_VIRTUAL_FILE + 1, u32::MAX]) {
+            if !ANSWERED.contains(&number) {
+                let result = kernel.do_call(tid, number, [0; 6], &mut guest);
+                assert_eq!(result, Errno::ENOSYS.as_return(), "{number}");
+            }
+        }
+    }
 }

@@ -55,3 +55,53 @@ pub(crate) fn sethostname(_: &mut Context<'_>) -> Answer {
 pub(crate) fn setdomainname(_: &mut Context<'_>) -> Answer {
     Err(Errno::EPERM)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::machine;
+    use shim_abi::calls::nr;
+
+    #[test]
+    fn the_leader_of_a_session_stays_it() {
+        let (mut kernel, mut guest, tid) = machine();
+        let mut call = |number, a: i64, b: i64| {
+            kernel.do_call(tid, number, [a as u64, b as u64, 0, 0, 0, 0], &mut guest)
+        };
+        let [inval, perm, srch] = [Errno::EINVAL, Errno::EPERM, Errno::ESRCH].map(Errno::as_return);
+        for (pid, group, expected) in [
+            (0, 0, perm),
+            (-1, 0, inval),
+            (0, -1, inval),
+            (999_999, 0, srch),
+            (0, 999_999, perm),
+            (0, 1, perm),
+            (1, 0, srch),
+        ] {
+            assert_eq!(call(nr::setpgid, pid, group), expected, "{pid} {group}");
+        }
+        assert_eq!(call(nr::setsid, 0, 0), perm);
+        assert_eq!(call(nr::sethostname, 8, 65), perm);
+        assert_eq!(call(nr::setdomainname, 8, -1), perm);
+    }
+
+    #[test]
+    fn another_leaves_its_group_for_one_of_its_session_and_founds_a_session() {
+        let (mut kernel, mut guest, first) = machine();
+        let (pid, tid) = kernel.spawn(shim_abi::SimTime::ZERO, "child");
+        let leader = kernel.process_of(first).unwrap();
+        let child = kernel.processes.get_mut(&pid).unwrap();
+        (child.group, child.session) = (leader, leader);
+        kernel.take_published(pid);
+        let mut call = |number, a: u64, b: u64| {
+            let result = kernel.do_call(tid, number, [a, b, 0, 0, 0, 0], &mut guest);
+            let published = kernel.take_published(pid);
+            (result, published.map(|published| (published.group, published.session)))
+        };
+        assert_eq!(call(nr::setpgid, 0, 1), (Errno::EPERM.as_return(), None), "another session's");
+        assert_eq!(call(nr::setpgid, 0, 0), (0, Some((1001, 1000))));
+        assert_eq!(call(nr::setsid, 0, 0), (Errno::EPERM.as_return(), None), "it leads a group");
+        assert_eq!(call(nr::setpgid, 0, 1000), (0, Some((1000, 1000))));
+        assert_eq!(call(nr::setsid, 0, 0), (1001, Some((1001, 1001))));
+    }
+}

@@ -94,16 +94,15 @@ impl Context<'_> {
 
     fn read_interval(&self) -> Reading {
         let interval = self.process().interval;
-        let left = |deadline: SimTime| deadline.since(self.now).max(SimDuration::from_ns(NS_PER_USEC));
+        let left =
+            |deadline: SimTime| deadline.since(self.now).max(SimDuration::from_ns(NS_PER_USEC));
         Reading { left: interval.deadline.map_or(SimDuration::ZERO, left), period: interval.period }
     }
 
     fn set_interval(&mut self, new: Reading) {
         let interval = match new.left {
             SimDuration::ZERO => Interval::default(),
-            left => {
-                Interval { deadline: Some(self.now + left), expired: None, period: new.period }
-            }
+            left => Interval { deadline: Some(self.now + left), expired: None, period: new.period },
         };
         self.kernel.plan_interval(self.pid, interval);
     }
@@ -155,5 +154,149 @@ impl Kernel {
         };
         // Ordinary signals always find room.
         let _ = self.queue_signal(at, Target::Process(pid), alarm);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::VirtualTid;
+    use crate::outcome::{Outcome, SignalOutcome};
+    use crate::testing::{DATA, TestGuest, machine};
+    use shim_abi::calls::nr;
+
+    const MS: u64 = 1_000_000;
+    const SECOND: u64 = 1_000 * MS;
+    const SIGALRM: u32 = libc::SIGALRM as u32;
+    const ALARM_BIT: u64 = 1 << (SIGALRM - 1);
+
+    /// A machine at some instant.
+    struct Bench {
+        kernel: Kernel,
+        guest: TestGuest,
+        tid: VirtualTid,
+        now: SimTime,
+    }
+
+    impl Bench {
+        fn new() -> Bench {
+            let (kernel, mut guest, tid) = machine();
+            guest.actions.insert(SIGALRM, 0x1234);
+            Bench { kernel, guest, tid, now: SimTime::ZERO }
+        }
+        fn call(&mut self, number: u32, args: [u64; 3]) -> i64 {
+            let [a, b, c] = args;
+            let args = [a, b, c, 0, 0, 0];
+            match self.kernel.call(self.now, self.tid, number, args, &mut self.guest) {
+                Outcome::Done(value) => value,
+                other => panic!("{other:?}"),
+            }
+        }
+        /// Set ITIMER_REAL: period and first expiry in microseconds.
+        fn set(&mut self, period: u64, left: u64) {
+            let words =
+                [period / 1_000_000, period % 1_000_000, left / 1_000_000, left % 1_000_000];
+            self.guest.put_words(DATA, &words);
+            assert_eq!(self.call(nr::setitimer, [0, DATA, 0]), 0);
+        }
+        /// What ITIMER_REAL shows: period and rest in microseconds.
+        fn get(&mut self) -> (u64, u64) {
+            assert_eq!(self.call(nr::getitimer, [0, DATA, 0]), 0);
+            let [a, b, c, d] = self.guest.words(DATA);
+            (a * 1_000_000 + b, c * 1_000_000 + d)
+        }
+        fn go(&mut self, ns: u64) {
+            self.now = SimTime::from_ns(ns);
+            self.kernel.advance(self.now);
+        }
+        fn has_alarm(&mut self) -> bool {
+            match self.kernel.take_signal(self.now, self.tid, &mut self.guest) {
+                SignalOutcome::Deliver(info) => {
+                    let expected = SignalInfo { signal: SIGALRM, code: 0x80, ..Default::default() };
+                    assert_eq!(info, expected);
+                    true
+                }
+                SignalOutcome::None => false,
+                SignalOutcome::Die { .. } => panic!("the alarm has a handler"),
+            }
+        }
+    }
+
+    #[test]
+    fn alarm_tells_what_was_left_as_linux_rounds_it() {
+        let mut bench = Bench::new();
+        assert_eq!(bench.call(nr::alarm, [10, 0, 0]), 0);
+        bench.go(600 * MS);
+        assert_eq!(bench.call(nr::alarm, [0x8000_0000, 0, 0]), 9);
+        assert_eq!(bench.call(nr::alarm, [0xffff_ffff, 0, 0]), 0x8000_0000);
+        bench.set(0, 400_000);
+        assert_eq!(bench.call(nr::alarm, [0, 0, 0]), 1, "never zero while it runs");
+        bench.set(0, 1_500_000);
+        assert_eq!(bench.call(nr::alarm, [0, 0, 0]), 2);
+        assert_eq!(bench.kernel.next_event(), None);
+    }
+
+    #[test]
+    fn a_periodic_timer_is_set_again_by_whoever_takes_its_signal() {
+        let mut bench = Bench::new();
+        bench.set(10_000, 15_000);
+        assert_eq!(bench.kernel.next_event(), Some(SimTime::from_ns(15 * MS)));
+        bench.go(15 * MS);
+        assert_eq!(bench.get(), (10_000, 0));
+        assert!(bench.has_alarm() && !bench.has_alarm());
+        assert_eq!(bench.get(), (10_000, 10_000));
+        bench.guest.mask = ALARM_BIT;
+        bench.go(62 * MS);
+        assert!(!bench.has_alarm());
+        assert_eq!(bench.kernel.next_event(), None, "a blocked alarm holds its timer");
+        bench.guest.mask = 0;
+        assert!(bench.has_alarm());
+        assert_eq!(bench.kernel.next_event(), Some(SimTime::from_ns(65 * MS)));
+        bench.guest.actions.insert(SIGALRM, 1);
+        bench.go(65 * MS);
+        assert!(!bench.has_alarm());
+        assert_eq!(bench.get(), (10_000, 0), "an ignored alarm ends its timer");
+        assert_eq!(bench.kernel.next_event(), None);
+    }
+
+    #[test]
+    fn the_own_clock_may_be_ahead_of_the_host() {
+        let mut bench = Bench::new();
+        bench.set(0, 1_000);
+        bench.now = SimTime::from_ns(2 * MS);
+        assert_eq!(bench.get(), (0, 0));
+        assert!(bench.has_alarm());
+        assert_eq!(bench.kernel.next_event(), None);
+    }
+
+    #[test]
+    fn errors_come_in_linux_order() {
+        let mut bench = Bench::new();
+        let [inval, fault] = [Errno::EINVAL, Errno::EFAULT].map(Errno::as_return);
+        // A good value, one with a bad period, one with a negative time, one that stops.
+        let words = [0, 0, 1, 0, 0, 1_000_000, 1, 0, 0, 0, u64::MAX, 0, 0, 0, 0, 0];
+        bench.guest.put_words(DATA, &words);
+        let [good, bad_period, negative, stop] = [0, 32, 64, 96].map(|offset| DATA + offset);
+        for (which, from, to, expected) in [
+            (0, 8, 0, fault),
+            (5, 8, 0, fault),
+            (5, good, 0, inval),
+            (0, bad_period, 0, inval),
+            (0, negative, 0, inval),
+            (0, 0, 0, 0),
+            (0, good, 8, fault),
+            (1, good, 0, inval),
+            (2, good, 0, inval),
+            (1, stop, 0, 0),
+            (u64::MAX, stop, 0, inval),
+        ] {
+            assert_eq!(bench.call(nr::setitimer, [which, from, to]), expected, "{which} {from:#x}");
+        }
+        assert_eq!(bench.kernel.next_event(), Some(SimTime::from_ns(SECOND)), "set in spite of it");
+        for (which, to, expected) in
+            [(5, 8, inval), (0, 8, fault), (u64::MAX, DATA, inval), (2, DATA, 0), (0, DATA, 0)]
+        {
+            assert_eq!(bench.call(nr::getitimer, [which, to, 0]), expected, "{which}");
+        }
     }
 }

@@ -114,7 +114,8 @@ impl Kernel {
         self.threads.get(&tid).map(|thread| thread.pid)
     }
 
-    /// Answer a call that `tid` makes when its own clock shows `now`.
+    /// Answer a call that `tid` makes when its own clock shows `now`. A thread that waits or has
+    /// exited cannot call: ESRCH.
     pub fn call(
         &mut self,
         now: SimTime,
@@ -126,14 +127,20 @@ impl Kernel {
         let Some(mut context) = Context::new(self, now, tid, guest) else {
             return Outcome::Done(Errno::ESRCH.as_return());
         };
+        if !matches!(context.thread().state, State::Running) {
+            return Outcome::Done(Errno::ESRCH.as_return());
+        }
         context.expire_own_interval();
         let answer = dispatch::answer(&mut context, number, args);
         conclude(answer)
     }
 
     /// The clock of `tid` has reached the instant at which it must hand over: it waits for its turn
-    /// until `now`.
+    /// until `now`. Nothing happens to a thread that waits already or has exited.
     pub fn limit(&mut self, now: SimTime, tid: VirtualTid) {
+        if !self.threads.get(&tid).is_some_and(|thread| matches!(thread.state, State::Running)) {
+            return;
+        }
         self.park(tid, Parked { since: now, deadline: now, wait: Wait::Limit, wake: None });
     }
 
@@ -292,8 +299,9 @@ impl Kernel {
 
     /// CPU time of all processes since boot, as far as their last calls told.
     pub(crate) fn cpu_ns(&self) -> u64 {
-        let running: u64 = self.processes.values().map(|process| process.cpu_ns).sum();
-        self.ended_cpu_ns + running
+        // What a guest says of itself may be anything.
+        let add = |sum: u64, process: &Process| sum.saturating_add(process.cpu_ns);
+        self.processes.values().fold(self.ended_cpu_ns, add)
     }
 }
 

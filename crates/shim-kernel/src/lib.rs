@@ -14,7 +14,8 @@
 //! 3. `dispatch`: one line a call, to the function that answers it; `memory`: numbers and structures
 //!    in guest memory; `context`: what such a function is given;
 //! 4. one file per family of calls. Time: `clock`, `sleep`, `clock_set`, `interval`. Signals:
-//!    `signal` (`number`, `pending`, `send`, `wait`, `deliver`). Scheduling: `sched` (`policy`,
+//!    `signal` (`number`, `pending`, `queue`, `send`, `wait`,
+//!    `deliver`). Scheduling: `sched` (`policy`,
 //!    `attribute`, `affinity`, `priority`, `io_priority`). The rest: `limits`, `usage`, `identity`,
 //!    `life`;
 //! 5. `files`: contents of the files that show the simulated machine.
@@ -53,6 +54,8 @@ mod life;
 mod limits;
 mod memory;
 pub mod outcome;
+#[cfg(test)]
+mod properties;
 mod sched;
 mod signal;
 mod sleep;

@@ -118,3 +118,77 @@ impl Context<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{DATA, machine};
+    use shim_abi::calls::nr;
+
+    const NOFILE: u64 = libc::RLIMIT_NOFILE as u64;
+
+    #[test]
+    fn a_process_starts_with_what_its_machine_gives() {
+        let (mut kernel, mut guest, tid) = machine();
+        let mut get = |resource: libc::__rlimit_resource_t| {
+            let args = [resource.into(), DATA, 0, 0, 0, 0];
+            assert_eq!(kernel.do_call(tid, nr::getrlimit, args, &mut guest), 0);
+            guest.words::<2>(DATA)
+        };
+        assert_eq!(get(libc::RLIMIT_NOFILE), [1024, 4096]);
+        assert_eq!(get(libc::RLIMIT_STACK), [8 << 20, UNLIMITED]);
+        assert_eq!(get(libc::RLIMIT_AS), [UNLIMITED, UNLIMITED]);
+        assert_eq!(get(libc::RLIMIT_NPROC), [32_768, 32_768]);
+    }
+
+    #[test]
+    fn errors_come_in_linux_order() {
+        let (mut kernel, mut guest, tid) = machine();
+        let [inval, fault, perm, srch] =
+            [Errno::EINVAL, Errno::EFAULT, Errno::EPERM, Errno::ESRCH].map(Errno::as_return);
+        guest.put_words(DATA, &[2, 1, 5, 4097, 4098, 4097, 1, 1 << 40, 7, 99]);
+        let mut call = |number, args: [i64; 4]| {
+            let [a, b, c, d] = args.map(|arg| arg as u64);
+            kernel.do_call(tid, number, [a, b, c, d, 0, 0], &mut guest)
+        };
+        let data = DATA as i64;
+        for (number, args, expected) in [
+            (nr::getrlimit, [16, 8, 0, 0], inval),
+            (nr::getrlimit, [0, 8, 0, 0], fault),
+            (nr::setrlimit, [16, 8, 0, 0], fault),
+            (nr::setrlimit, [16, data, 0, 0], inval),
+            (nr::setrlimit, [7, data, 0, 0], inval),
+            (nr::setrlimit, [7, data + 16, 0, 0], perm),
+            (nr::setrlimit, [7, data + 32, 0, 0], inval),
+            (nr::setrlimit, [7, data + 48, 0, 0], perm),
+            (nr::prlimit64, [0, 99, 8, 0], fault),
+            (nr::prlimit64, [0, 99, data + 64, 0], inval),
+            (nr::prlimit64, [999_999, 99, data + 64, 0], srch),
+            (nr::prlimit64, [-1, 7, 0, data], srch),
+            (nr::prlimit64, [1, 99, 0, 0], perm),
+            (nr::prlimit64, [0, 7, 0, 8], fault),
+            (nr::prlimit64, [0, 7, 0, 0], 0),
+        ] {
+            assert_eq!(call(number, args), expected, "{number} {args:?}");
+        }
+    }
+
+    #[test]
+    fn a_change_is_published_and_not_undone() {
+        let (mut kernel, mut guest, tid) = machine();
+        let pid = kernel.process_of(tid).unwrap();
+        let published = kernel.take_published(pid).unwrap();
+        assert_eq!((published.descriptor_limit, published.parent), ((1024, 4096), 1));
+        assert_eq!(kernel.take_published(pid), None);
+        guest.put_words(DATA, &[7, 99]);
+        let args = [0, NOFILE, DATA, DATA + 16, 0, 0];
+        assert_eq!(kernel.do_call(tid, nr::prlimit64, args, &mut guest), 0);
+        assert_eq!(guest.words::<2>(DATA + 16), [1024, 4096], "the old ones");
+        assert_eq!(kernel.take_published(pid).unwrap().descriptor_limit, (7, 99));
+        // As on Linux, the limit is set although the old one cannot be stored.
+        guest.put_words(DATA, &[6, 98]);
+        let args = [0, NOFILE, DATA, 8, 0, 0];
+        assert_eq!(kernel.do_call(tid, nr::prlimit64, args, &mut guest), Errno::EFAULT.as_return());
+        assert_eq!(kernel.take_published(pid).unwrap().descriptor_limit, (6, 98));
+    }
+}

@@ -1,7 +1,7 @@
 //! Signals: what is pending, who sends, who waits, what becomes of one.
 //!
-//! Rooms: `number` (names and default actions), `pending` (the queues), `send` (the calls that send,
-//! and how a signal is queued), `wait` (the calls that wait for one), `deliver` (the choice of the
+//! Rooms: `number` (names and default actions), `pending` (the queues), `queue` (how a signal gets
+//! there), `send` (the calls that send), `wait` (the calls that wait for one), `deliver` (the choice of the
 //! next one). Always true: masks and dispositions are the guest's words; the kernel reads them when it
 //! has to decide and keeps none of them. So a signal is queued first, and whether it means anything to
 //! a parked thread is decided when that thread is resumed. Stopping is not offered: SIGSTOP is refused,
@@ -10,9 +10,10 @@
 mod deliver;
 mod number;
 mod pending;
+mod queue;
 pub(crate) mod send;
 pub(crate) mod wait;
 
 pub(crate) use number::{MAX, SIGSTOP};
 pub(crate) use pending::Pending;
-pub(crate) use send::Target;
+pub(crate) use queue::Target;

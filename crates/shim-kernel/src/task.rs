@@ -91,7 +91,7 @@ pub(crate) enum Wait {
     /// Any signal that this mask does not block.
     Suspend { mask: u64 },
     /// One of these signals, whose description goes to `info`, or its deadline.
-    TimedWait { set: u64, info: GuestAddr },
+    OneOf { set: u64, info: GuestAddr },
 }
 
 /// Why a parked thread is resumed.
@@ -102,4 +102,3 @@ pub(crate) enum Wake {
     /// A signal came: look whether it ends the wait.
     Look,
 }
-

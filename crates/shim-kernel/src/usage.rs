@@ -5,8 +5,8 @@
 //! simulated (faults, switches) is zero, as Linux leaves fields that it does not maintain; the largest
 //! resident set is a fixed plausible number.
 
-use shim_abi::time::NS_PER_SEC;
 use shim_abi::Errno;
+use shim_abi::time::NS_PER_SEC;
 
 use crate::context::{Answer, Context, done};
 use crate::guest::GuestAddr;
@@ -59,7 +59,10 @@ pub(crate) fn sysinfo(context: &mut Context<'_>, to: GuestAddr) -> Answer {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+    use crate::testing::{DATA, machine};
     use core::mem::{offset_of, size_of};
+    use shim_abi::calls::nr;
 
     #[test]
     fn layouts_are_those_of_libc() {
@@ -72,5 +75,37 @@ mod tests {
         assert_eq!(offset_of!(libc::sysinfo, bufferram), 56);
         assert_eq!(offset_of!(libc::sysinfo, procs), 80);
         assert_eq!(offset_of!(libc::sysinfo, mem_unit), 104);
+    }
+
+    #[test]
+    fn cpu_time_is_the_guests() {
+        let (mut kernel, mut guest, tid) = machine();
+        guest.cpu_ns = 3_250_001_999;
+        let mut call = |number, a: i64, b: u64| {
+            let got = kernel.do_call(tid, number, [a as u64, b, 0, 0, 0, 0], &mut guest);
+            (got, guest.words::<2>(DATA))
+        };
+        let [inval, fault] = [Errno::EINVAL, Errno::EFAULT].map(Errno::as_return);
+        assert_eq!(call(nr::getrusage, 0, DATA), (0, [3, 250_001]));
+        assert_eq!(call(nr::getrusage, -1, DATA), (0, [0, 0]));
+        assert_eq!(call(nr::getrusage, 1, DATA), (0, [3, 250_001]));
+        assert_eq!(call(nr::getrusage, 2, 8).0, inval);
+        assert_eq!(call(nr::getrusage, -2, DATA).0, inval);
+        assert_eq!(call(nr::getrusage, 1, 8).0, fault);
+        // 100 s of uptime.
+        assert_eq!(call(nr::times, DATA as i64, 0), (10_000, [325, 0]));
+        assert_eq!(call(nr::times, 0, 0).0, 10_000);
+        assert_eq!(call(nr::times, 8, 0).0, fault);
+    }
+
+    #[test]
+    fn the_machine_is_as_large_as_its_configuration_says() {
+        let (mut kernel, mut guest, tid) = machine();
+        let mut call = |at| kernel.do_call(tid, nr::sysinfo, [at, 0, 0, 0, 0, 0], &mut guest);
+        assert_eq!(call(0), Errno::EFAULT.as_return());
+        assert_eq!(call(DATA), 0);
+        let info = guest.words::<14>(DATA);
+        assert_eq!((info[0], info[4], info[10], info[13]), (100, 8 << 30, 2, 1));
+        assert!(info[5] < info[4]);
     }
 }

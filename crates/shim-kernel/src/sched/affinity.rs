@@ -18,7 +18,7 @@ const WORD_BYTES: usize = 8;
 pub(super) fn all(cpu_count: u32) -> Vec<u64> {
     let count = cpu_count.max(1) as usize;
     let mut mask = vec![u64::MAX; count.div_ceil(64)];
-    if count % 64 != 0
+    if !count.is_multiple_of(64)
         && let Some(last) = mask.last_mut()
     {
         *last = (1 << (count % 64)) - 1;
@@ -57,7 +57,7 @@ pub(crate) fn sched_getaffinity(
     to: GuestAddr,
 ) -> Answer {
     let is_too_small = u64::from(bytes) * 8 < u64::from(context.kernel.config.cpu_count.max(1));
-    if is_too_small || bytes as usize % WORD_BYTES != 0 {
+    if is_too_small || !(bytes as usize).is_multiple_of(WORD_BYTES) {
         return Err(Errno::EINVAL);
     }
     let tid = context.find_thread(pid)?;

@@ -96,8 +96,7 @@ mod tests {
             let [a, b, c] = args.map(|arg| arg as u64);
             kernel.do_call(tid, number, [a, b, c, 0, 0, 0], &mut guest)
         };
-        let [inval, srch, perm] =
-            [Errno::EINVAL, Errno::ESRCH, Errno::EPERM].map(Errno::as_return);
+        let [inval, srch, perm] = [Errno::EINVAL, Errno::ESRCH, Errno::EPERM].map(Errno::as_return);
         for (number, args, expected) in [
             (nr::ioprio_get, [0, 0, 0], inval),
             (nr::ioprio_get, [1, 0, 0], 0),

@@ -1,7 +1,7 @@
 //! The calls of sched(7) that name a policy.
 //!
 //! Policies and priorities in, the same out. Always true: what a thread may change to, and in which
-//! order errors come, is decided in [`Context::change_policy`] alone, for `sched_setattr` too.
+//! order errors come, is decided in `check_policy` alone, for `sched_setattr` too.
 
 use shim_abi::Errno;
 
@@ -84,11 +84,7 @@ fn priority_limit(policy: i32, real_time: i64) -> Answer {
     }
 }
 
-pub(crate) fn sched_rr_get_interval(
-    context: &mut Context<'_>,
-    pid: i32,
-    to: GuestAddr,
-) -> Answer {
+pub(crate) fn sched_rr_get_interval(context: &mut Context<'_>, pid: i32, to: GuestAddr) -> Answer {
     if pid < 0 {
         return Err(Errno::EINVAL);
     }
@@ -106,12 +102,7 @@ impl Context<'_> {
         self.kernel.threads.get_mut(&tid).map(|thread| &mut thread.scheduling).ok_or(Errno::ESRCH)
     }
 
-    fn set_scheduler(
-        &mut self,
-        pid: i32,
-        policy: Option<(i32, bool)>,
-        param: GuestAddr,
-    ) -> Answer {
+    fn set_scheduler(&mut self, pid: i32, policy: Option<(i32, bool)>, param: GuestAddr) -> Answer {
         if pid < 0 || param.is_null() {
             return Err(Errno::EINVAL);
         }
@@ -127,13 +118,17 @@ impl Context<'_> {
         self.change_policy(tid, change)
     }
 
-    /// Change how a thread is scheduled, as far as an unprivileged user may.
-    pub(super) fn change_policy(&mut self, tid: VirtualTid, change: Change) -> Answer {
-        let may_touch = self.may_touch(tid);
-        let now = self.scheduling_mut(tid)?;
-        let (policy, is_reset_on_fork) = change.policy.unwrap_or((now.policy, now.is_reset_on_fork));
+    /// What a change would come to (policy, reset flag, nice value), as far as an unprivileged user
+    /// may make it.
+    pub(super) fn check_policy(
+        &self,
+        tid: VirtualTid,
+        change: Change,
+    ) -> Result<(i32, bool, i32), Errno> {
+        let now = self.scheduling(tid)?;
+        let (policy, is_reset_on_fork) =
+            change.policy.unwrap_or((now.policy, now.is_reset_on_fork));
         let is_real_time = matches!(policy, libc::SCHED_FIFO | libc::SCHED_RR);
-        let is_fair = matches!(policy, libc::SCHED_OTHER | libc::SCHED_BATCH);
         match policy {
             libc::SCHED_OTHER | libc::SCHED_BATCH | libc::SCHED_IDLE => {}
             libc::SCHED_FIFO | libc::SCHED_RR => {}
@@ -145,8 +140,8 @@ impl Context<'_> {
         }
         let nice = change.nice.unwrap_or(now.nice);
         let is_leaving_idle = now.policy == libc::SCHED_IDLE && policy != libc::SCHED_IDLE;
-        if !may_touch
-            || (is_fair && nice < now.nice)
+        if !self.may_touch(tid)
+            || (is_fair(policy) && nice < now.nice)
             || is_real_time
             || policy == SCHED_DEADLINE
             || is_leaving_idle
@@ -154,15 +149,27 @@ impl Context<'_> {
         {
             return Err(Errno::EPERM);
         }
-        now.is_reset_on_fork = is_reset_on_fork;
+        Ok((policy, is_reset_on_fork, nice))
+    }
+
+    /// Change how a thread is scheduled.
+    pub(super) fn change_policy(&mut self, tid: VirtualTid, change: Change) -> Answer {
+        let (policy, is_reset_on_fork, nice) = self.check_policy(tid, change)?;
+        let scheduling = self.scheduling_mut(tid)?;
+        scheduling.is_reset_on_fork = is_reset_on_fork;
         if !change.keeps_parameters {
-            now.policy = policy;
-            if is_fair {
-                now.nice = nice;
+            scheduling.policy = policy;
+            if is_fair(policy) {
+                scheduling.nice = nice;
             }
         }
         done(0)
     }
+}
+
+/// Whether nice values mean something to a policy.
+const fn is_fair(policy: i32) -> bool {
+    matches!(policy, libc::SCHED_OTHER | libc::SCHED_BATCH)
 }
 
 #[cfg(test)]

@@ -14,20 +14,13 @@ pub(crate) const SIGCONT: u32 = libc::SIGCONT as u32;
 pub(crate) const SIGSTOP: u32 = libc::SIGSTOP as u32;
 
 /// Signals that stop a process by default.
-pub(crate) const STOPS: u64 =
-    set_of(&[libc::SIGSTOP, libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU]);
+pub(crate) const STOPS: u64 = set_of(&[libc::SIGSTOP, libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU]);
 /// Signals that do nothing by default.
 pub(crate) const IGNORED: u64 =
     set_of(&[libc::SIGCHLD, libc::SIGCONT, libc::SIGURG, libc::SIGWINCH]);
 /// Signals that an instruction causes: they come before all others.
-pub(crate) const SYNCHRONOUS: u64 = set_of(&[
-    libc::SIGSEGV,
-    libc::SIGBUS,
-    libc::SIGILL,
-    libc::SIGTRAP,
-    libc::SIGFPE,
-    libc::SIGSYS,
-]);
+pub(crate) const SYNCHRONOUS: u64 =
+    set_of(&[libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGTRAP, libc::SIGFPE, libc::SIGSYS]);
 /// Signals that no mask holds back.
 pub(crate) const UNBLOCKABLE: u64 = bit(SIGKILL) | bit(SIGSTOP);
 

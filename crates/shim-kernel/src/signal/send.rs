@@ -1,36 +1,25 @@
 //! Sending signals: `kill`, `tkill`, `tgkill`, `rt_sigqueueinfo`, `rt_tgsigqueueinfo`.
 //!
 //! Ids and numbers in; signals in the queues, threads that look out. Always true: a signal is checked
-//! (number, then permission) before it is queued, and what its receiver ignores is not queued. Not
-//! here: what becomes of a queued signal (`deliver`).
+//! (number, then permission) before it is queued, and what the caller itself ignores is not queued. Not
+//! here: how it is queued (`queue`), and what becomes of it then (`deliver`).
 
 use alloc::vec::Vec;
 
+use shim_abi::Errno;
 use shim_abi::event::SignalInfo;
-use shim_abi::{Errno, SimTime};
 
-use super::number::{
-    Disposition, MAX, SIGCONT, SIGRTMIN, SIGSTOP, STOPS, UNBLOCKABLE, bit, disposition,
-};
+use super::number::{Disposition, MAX, SIGSTOP, UNBLOCKABLE, bit, disposition};
+use super::queue::Target;
 use crate::context::{Answer, Context, done};
 use crate::guest::GuestAddr;
 use crate::ids::{VirtualPid, VirtualTid};
-use crate::kernel::Kernel;
 use crate::memory::{read_bytes, u32_at, u64_at};
 
 /// `si_code` of a signal that `tkill` sent.
 const SI_TKILL: i32 = -6;
 /// Bytes of a `siginfo_t`.
 const SIGINFO_BYTES: usize = 128;
-
-/// Whom a signal is for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Target {
-    /// Whichever thread of the process takes it.
-    Process(VirtualPid),
-    /// This thread.
-    Thread(VirtualTid),
-}
 
 pub(crate) fn kill(context: &mut Context<'_>, pid: i32, signal: i32) -> Answer {
     let info = context.info_from_caller(signal, libc::SI_USER);
@@ -216,60 +205,166 @@ impl Context<'_> {
     }
 }
 
-impl Kernel {
-    /// Queue a signal (1 to 64) and let parked threads look at it. EAGAIN if it carries data and its
-    /// receiver has too many signals waiting.
-    pub(crate) fn queue_signal(
-        &mut self,
-        now: SimTime,
-        target: Target,
-        info: SignalInfo,
-    ) -> Result<(), Errno> {
-        let pid = match target {
-            Target::Process(pid) => pid,
-            Target::Thread(tid) => self.threads.get(&tid).ok_or(Errno::ESRCH)?.pid,
-        };
-        let tids = self.threads_of(pid);
-        let Some(process) = self.processes.get_mut(&pid) else { return Err(Errno::ESRCH) };
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Kernel;
+    use crate::outcome::SignalOutcome;
+    use crate::testing::{DATA, TestGuest, UID, machine};
+    use shim_abi::SimTime;
+    use shim_abi::calls::nr;
 
-        // Continuing and stopping cancel each other, whoever has them pending.
-        let cancelled = match bit(info.signal) {
-            stop if stop & STOPS != 0 => bit(SIGCONT),
-            cont if cont == bit(SIGCONT) => STOPS,
-            _ => 0,
-        };
-        let mut waiting = process.pending.len();
-        process.pending.remove(cancelled);
-        for tid in &tids {
-            if let Some(thread) = self.threads.get_mut(tid) {
-                waiting += thread.pending.len();
-                thread.pending.remove(cancelled);
-            }
-        }
-        let has_room = (waiting as u64) < process.limits.pending_signals();
+    const PID: i64 = 1000;
 
-        let pending = match target {
-            Target::Process(_) => &mut process.pending,
-            Target::Thread(tid) => {
-                &mut self.threads.get_mut(&tid).ok_or(Errno::ESRCH)?.pending
-            }
-        };
-        if pending.absorbs(info.signal) {
-            return Ok(());
-        }
-        let is_ordinary = info.signal < SIGRTMIN;
-        if has_room || (is_ordinary && info.code >= 0) {
-            pending.push(info);
-        } else if is_ordinary || info.code == libc::SI_USER {
-            pending.push_bare(info.signal);
-        } else {
-            return Err(Errno::EAGAIN);
-        }
+    fn call(machine: &mut (Kernel, TestGuest, VirtualTid), number: u32, args: [i64; 4]) -> i64 {
+        let (kernel, guest, tid) = machine;
+        let [a, b, c, d] = args.map(|arg| arg as u64);
+        kernel.do_call(*tid, number, [a, b, c, d, 0, 0], guest)
+    }
 
-        match target {
-            Target::Process(_) => tids.into_iter().for_each(|tid| self.wake_to_look(now, tid)),
-            Target::Thread(tid) => self.wake_to_look(now, tid),
+    fn take((kernel, guest, tid): &mut (Kernel, TestGuest, VirtualTid)) -> SignalOutcome {
+        kernel.take_signal(SimTime::ZERO, *tid, guest)
+    }
+
+    #[test]
+    fn errors_come_in_linux_order() {
+        let mut machine = machine();
+        for signal in [10, 12] {
+            machine.1.actions.insert(signal, 0x1234);
         }
-        Ok(())
+        // At DATA a description of SI_USER, behind it one of SI_QUEUE.
+        machine.1.put_words(DATA + 128 + 8, &[u64::from(u32::MAX)]);
+        let (user, queue) = (DATA as i64, DATA as i64 + 128);
+        let [inval, fault, perm, srch, nosys] =
+            [Errno::EINVAL, Errno::EFAULT, Errno::EPERM, Errno::ESRCH, Errno::ENOSYS]
+                .map(Errno::as_return);
+        for (number, args, expected) in [
+            (nr::kill, [PID, 0, 0, 0], 0),
+            (nr::kill, [PID, 65, 0, 0], inval),
+            (nr::kill, [PID, -1, 0, 0], inval),
+            (nr::kill, [999_999, 65, 0, 0], srch),
+            (nr::kill, [0, 0, 0, 0], 0),
+            (nr::kill, [-PID, 0, 0, 0], 0),
+            (nr::kill, [-999_999, 99, 0, 0], srch),
+            (nr::kill, [0, 99, 0, 0], inval),
+            (nr::kill, [i32::MIN.into(), 0, 0, 0], srch),
+            (nr::kill, [1, 0, 0, 0], perm),
+            (nr::kill, [1, 99, 0, 0], inval),
+            (nr::kill, [-1, 10, 0, 0], srch),
+            (nr::kill, [PID, 19, 0, 0], nosys),
+            (nr::tkill, [0, 99, 0, 0], inval),
+            (nr::tkill, [-1, 10, 0, 0], inval),
+            (nr::tkill, [PID, 0, 0, 0], 0),
+            (nr::tkill, [PID, 99, 0, 0], inval),
+            (nr::tkill, [999_999, 99, 0, 0], srch),
+            (nr::tgkill, [0, PID, 0, 0], inval),
+            (nr::tgkill, [PID, 0, 0, 0], inval),
+            (nr::tgkill, [PID, PID, 77, 0], inval),
+            (nr::tgkill, [PID + 1, PID, 0, 0], srch),
+            (nr::tgkill, [999_999, 999_999, 0, 0], srch),
+            (nr::rt_sigqueueinfo, [PID, 10, 8, 0], fault),
+            (nr::rt_sigqueueinfo, [PID, 10, user, 0], 0),
+            (nr::rt_sigqueueinfo, [PID, 99, user, 0], inval),
+            (nr::rt_sigqueueinfo, [999_999, 10, user, 0], perm),
+            (nr::rt_sigqueueinfo, [999_999, 10, queue, 0], srch),
+            (nr::rt_sigqueueinfo, [0, 10, queue, 0], srch),
+            (nr::rt_sigqueueinfo, [-1, 10, queue, 0], srch),
+            (nr::rt_sigqueueinfo, [1, 10, queue, 0], perm),
+            (nr::rt_tgsigqueueinfo, [0, PID, 10, 8], fault),
+            (nr::rt_tgsigqueueinfo, [0, PID, 10, queue], inval),
+            (nr::rt_tgsigqueueinfo, [PID, PID, 99, queue], inval),
+            (nr::rt_tgsigqueueinfo, [PID + 1, PID, 10, queue], srch),
+            (nr::rt_tgsigqueueinfo, [PID, PID, 12, user], 0),
+            (nr::rt_tgsigqueueinfo, [PID, 999_999, 10, user], perm),
+        ] {
+            assert_eq!(call(&mut machine, number, args), expected, "{number} {args:?}");
+        }
+    }
+
+    #[test]
+    fn unknown_codes_must_not_carry_what_would_be_lost() {
+        let mut machine = machine();
+        machine.1.actions.insert(10, 0x1234);
+        let big = Errno::E2BIG.as_return();
+        for (code, tail, expected) in
+            [(-100, 0, 0), (-100, 1, big), (-1, 1, 0), (100, 1, big), (3, 1, 0), (0x80, 1, 0)]
+        {
+            let mut words = [0; 16];
+            words[1] = u64::from(code as u32);
+            words[7] = tail;
+            machine.1.put_words(DATA, &words);
+            let got = call(&mut machine, nr::rt_sigqueueinfo, [PID, 10, DATA as i64, 0]);
+            assert_eq!(got, expected, "{code} {tail}");
+        }
+    }
+
+    #[test]
+    fn a_signal_to_itself_arrives_with_its_sender() {
+        let mut machine = machine();
+        machine.1.actions.insert(10, 0x1234);
+        assert_eq!(call(&mut machine, nr::kill, [PID, 10, 0, 0]), 0);
+        let info = SignalInfo { signal: 10, code: 0, pid: 1000, uid: UID, value: 0 };
+        assert_eq!(take(&mut machine), SignalOutcome::Deliver(info));
+        assert_eq!(take(&mut machine), SignalOutcome::None);
+        assert_eq!(call(&mut machine, nr::tgkill, [PID, PID, 10, 0]), 0);
+        assert_eq!(take(&mut machine), SignalOutcome::Deliver(SignalInfo { code: -6, ..info }));
+        // si_code, then si_pid and si_uid, then si_value.
+        machine.1.put_words(DATA, &[0, u64::from(u32::MAX), 5 | 6 << 32, 7]);
+        assert_eq!(call(&mut machine, nr::rt_sigqueueinfo, [PID, 10, DATA as i64, 0]), 0);
+        let queued = SignalInfo { signal: 10, code: -1, pid: 5, uid: 6, value: 7 };
+        assert_eq!(take(&mut machine), SignalOutcome::Deliver(queued));
+    }
+
+    #[test]
+    fn default_actions_kill_or_do_nothing() {
+        for signal in 1..=64 {
+            let mut machine = machine();
+            let result = call(&mut machine, nr::kill, [PID, signal, 0, 0]);
+            let expected = match signal as i32 {
+                libc::SIGSTOP => {
+                    assert_eq!(result, Errno::ENOSYS.as_return());
+                    continue;
+                }
+                libc::SIGCHLD | libc::SIGCONT | libc::SIGURG | libc::SIGWINCH => {
+                    SignalOutcome::None
+                }
+                libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU => SignalOutcome::None,
+                _ => SignalOutcome::Die { signal: signal as u32 },
+            };
+            assert_eq!((result, take(&mut machine)), (0, expected), "{signal}");
+            assert_eq!(machine.0.pending(machine.2), 0);
+        }
+    }
+
+    #[test]
+    fn a_blocked_signal_waits_even_if_it_is_ignored() {
+        let mut machine = machine();
+        machine.1.mask = bit(10) | bit(9);
+        machine.1.actions.insert(10, 1);
+        assert_eq!(call(&mut machine, nr::kill, [PID, 10, 0, 0]), 0);
+        assert_eq!(machine.0.pending(machine.2), bit(10));
+        assert_eq!(take(&mut machine), SignalOutcome::None);
+        assert_eq!(call(&mut machine, nr::kill, [PID, 9, 0, 0]), 0);
+        assert_eq!(take(&mut machine), SignalOutcome::Die { signal: 9 }, "nobody blocks SIGKILL");
+        machine.1.mask = 0;
+        assert_eq!(take(&mut machine), SignalOutcome::None);
+        assert_eq!(machine.0.pending(machine.2), 0);
+    }
+
+    #[test]
+    fn others_of_the_host_are_reached() {
+        let mut machine = machine();
+        let (other, other_tid) = machine.0.spawn(SimTime::ZERO, "other");
+        let mut other_guest = TestGuest::new();
+        machine.0.call(SimTime::ZERO, other_tid, nr::pause, [0; 6], &mut other_guest);
+        assert_eq!(call(&mut machine, nr::kill, [-1, 15, 0, 0]), 0);
+        assert_eq!(take(&mut machine), SignalOutcome::None, "-1 spares the caller");
+        assert_eq!(machine.0.next_runnable(), Some(other_tid));
+        let resumed = machine.0.resume(SimTime::ZERO, other_tid, &mut other_guest);
+        assert_eq!(resumed, crate::Outcome::Done(Errno::EINTR.as_return()));
+        let taken = machine.0.take_signal(SimTime::ZERO, other_tid, &mut other_guest);
+        assert_eq!(taken, SignalOutcome::Die { signal: 15 });
+        machine.0.process_ended(other);
+        assert_eq!(call(&mut machine, nr::kill, [-1, 15, 0, 0]), Errno::ESRCH.as_return());
     }
 }
