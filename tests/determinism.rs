@@ -41,7 +41,11 @@ fn assert_follows_seed(words: &[&str]) {
 fn interpreters_and_tools_repeat_themselves() {
     assert_follows_seed(&["/usr/bin/python3", "-c", PYTHON]);
     assert_follows_seed(&["openssl", "rand", "-hex", "16"]);
-    assert_follows_seed(&["perl", "-e", "print rand(), ' ', join ',', keys %{{map {$_ => 1} 1..20}}"]);
+    assert_follows_seed(&[
+        "perl",
+        "-e",
+        "print rand(), ' ', join ',', keys %{{map {$_ => 1} 1..20}}",
+    ]);
     assert_follows_seed(&["mktemp", "-u"]);
 }
 

@@ -69,7 +69,8 @@ fn sleepers_see_their_time_pass() {
     assert_waited(&guest_text(&["/usr/bin/python3", "-c", hour]), 3600.0);
     let day = "import time; a=time.monotonic(); time.sleep(86400); print(time.monotonic()-a)";
     assert_waited(&guest_text(&["/usr/bin/python3", "-c", day]), 86400.0);
-    let quarter = "use Time::HiRes 'time'; my $a = time; select(undef, undef, undef, 0.25); print time - $a";
+    let quarter =
+        "use Time::HiRes 'time'; my $a = time; select(undef, undef, undef, 0.25); print time - $a";
     assert_waited(&guest_text(&["perl", "-e", quarter]), 0.25);
 }
 

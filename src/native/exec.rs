@@ -13,7 +13,7 @@ use core::sync::atomic::Ordering::Relaxed;
 
 use shim_abi::Errno;
 use shim_abi::calls::nr;
-use shim_abi::handoff::{HANDOFF_VARIABLE, HIDDEN_PRELOAD_VARIABLE, PRELOAD_VARIABLE};
+use shim_abi::handoff::{HANDOFF_VARIABLE, HIDDEN_PRELOAD_VARIABLE};
 
 use super::paths::Path;
 use super::times;
@@ -100,13 +100,10 @@ struct Environment {
 impl Environment {
     fn read(slot: &Slot, from: u64) -> Result<Environment, Errno> {
         let mut count = 0;
-        let mut own = None;
-        let pattern = format_prefix(PRELOAD_VARIABLE);
+        let mut own_bytes = 0;
         while let Some(entry) = entry_of(from, count)? {
-            let mut start = [0; 11];
-            if own.is_none() && read_bytes(GuestAddr(entry), &mut start).is_ok() && start == pattern
-            {
-                own = Some((count, entry, text_bytes(entry)?));
+            if is_preload(entry) {
+                own_bytes += text_bytes(entry)? + 1;
             }
             count += 1;
             if count > MAX_VARIABLES {
@@ -114,7 +111,6 @@ impl Environment {
             }
         }
         let library = slot.manager.library_path.as_bytes().len();
-        let own_bytes = own.map_or(0, |(_, _, bytes)| bytes);
         let array_bytes = (count + 3) * 8;
         let bytes = array_bytes + library + 2 * own_bytes + 128;
         let protection = libc::PROT_READ | libc::PROT_WRITE;
@@ -127,16 +123,24 @@ impl Environment {
             preload: None,
         };
         for i in 0..count {
-            let entry = entry_of(from, i)?.unwrap_or(0);
+            let mut entry = entry_of(from, i)?.unwrap_or(0);
+            if is_preload(entry) {
+                entry = made.hide_preload(entry)? as u64;
+            }
             sys::store_word(made.array + (i + 2) * 8, entry);
         }
-        if let Some((index, entry, len)) = own {
-            let copy = made.place_guest_text(entry, len)?;
-            sys::store_bytes(copy, HIDDEN_PRELOAD_VARIABLE.as_bytes());
-            sys::store_word(made.array + (index + 2) * 8, copy as u64);
-            made.preload = Some((copy + pattern.len(), len - pattern.len()));
-        }
         Ok(made)
+    }
+
+    /// A copy of the guest's own preload variable, under the name that the next image renames back. Of
+    /// several the dynamic linker takes the last.
+    fn hide_preload(&mut self, entry: u64) -> Result<usize, Errno> {
+        let len = text_bytes(entry)?;
+        let copy = self.place_guest_text(entry, len)?;
+        sys::store_bytes(copy, HIDDEN_PRELOAD_VARIABLE.as_bytes());
+        let name = PRELOAD_PREFIX.len();
+        self.preload = (len > name).then_some((copy + name, len - name));
+        Ok(copy)
     }
 
     /// Copy a text of the guest's, `len` bytes without its NUL.
@@ -162,8 +166,7 @@ impl Environment {
     /// Fill the first two entries.
     fn add_ours(&mut self, slot: &Slot, handoff: u32) {
         let preload = self.texts;
-        self.append(PRELOAD_VARIABLE.as_bytes());
-        self.append(b"=");
+        self.append(PRELOAD_PREFIX);
         self.append(slot.manager.library_path.as_bytes());
         if let Some((at, len)) = self.preload {
             self.append(b":");
@@ -203,11 +206,12 @@ fn entry_of(array: u64, index: usize) -> Result<Option<u64>, Errno> {
     Ok((entry != 0).then_some(entry))
 }
 
-/// `NAME=`
-fn format_prefix(name: &str) -> [u8; 11] {
-    let mut bytes = [b'='; 11];
-    bytes[..10].copy_from_slice(&name.as_bytes()[..10]);
-    bytes
+/// How an entry of the preload variable begins.
+const PRELOAD_PREFIX: &[u8; 11] = b"LD_PRELOAD=";
+
+fn is_preload(entry: u64) -> bool {
+    let mut start = [0; PRELOAD_PREFIX.len()];
+    read_bytes(GuestAddr(entry), &mut start).is_ok() && start == *PRELOAD_PREFIX
 }
 
 fn text_bytes(from: u64) -> Result<usize, Errno> {

@@ -72,6 +72,7 @@ static uint64_t argument(char kind) {
     case 'b': return random_number(8) ? bad_for_sure() : 0;          /* nothing usable */
     case 'z': return random_number(4) ? bad_for_sure() : zeros();    /* a time: bad, or no time at all */
     case 'n': return length();
+    case 'l': return PAGE << random_number(8);                       /* bytes that cannot wrap around */
     case 'f': return file;
     case 'g': return second_file;
     case 'd': return folder;
@@ -134,7 +135,7 @@ static const struct call calls[] = {
     CALL(lgetxattr, "pppn"), CALL(fgetxattr, "fppn"), CALL(listxattr, "ppn"), CALL(llistxattr, "ppn"),
     CALL(flistxattr, "fpn"), CALL(removexattr, "pp"), CALL(lremovexattr, "pp"), CALL(fremovexattr, "fp"),
     CALL(execve, "ppp"), CALL(execveat, "dppp0"), CALL(execveat, "fbppE"),
-    CALL(mincore, "mnp"), CALL(cachestat, "fpp0"),
+    CALL(mincore, "mlp"), CALL(cachestat, "fpp0"),
     CALL(rt_sigaction, "sbb8"), CALL(rt_sigprocmask, "wbp8"), CALL(rt_sigpending, "pn"),
     CALL(rt_sigtimedwait, "ppz8"), CALL(rt_sigqueueinfo, "i0p"), CALL(rt_tgsigqueueinfo, "ij0p"),
     CALL(rt_sigsuspend, "b8"), CALL(sigaltstack, "pp"),
@@ -146,7 +147,8 @@ static const struct call calls[] = {
     CALL(sysinfo, "p"), CALL(uname, "p"), CALL(sethostname, "b5"), CALL(setdomainname, "b5"),
     CALL(getgroups, "cp"), CALL(getresuid, "ppp"), CALL(getresgid, "ppp"), CALL(capget, "bp"),
     CALL(getcpu, "ppp"), CALL(getrandom, "pn0"), CALL(prctl, "Np"), CALL(arch_prctl, "Fp"),
-    CALL(set_robust_list, "pn"), CALL(get_robust_list, "0pp"),
+    /* In this order: once a bad head is set, Linux takes it for an error's number. */
+    CALL(get_robust_list, "0pp"), CALL(set_robust_list, "pn"),
     CALL(sched_setparam, "0p"), CALL(sched_getparam, "0p"), CALL(sched_setscheduler, "00p"),
     CALL(sched_rr_get_interval, "0p"), SOME(sched_setaffinity, "0nb"), SOME(sched_getaffinity, "0Kp"),
     CALL(sched_setattr, "0b0"), CALL(sched_getattr, "0pn0"),

@@ -4,14 +4,14 @@
 //! ours is one message and status 125; the launcher is started before anything here makes a thread. How
 //! a simulation runs is `shim_sim::engine`, what its lines look like `shim_sim::output`.
 
-use std::ffi::{CString, OsStr};
+use std::ffi::{CStr, CString, OsStr, OsString};
 use std::fs::File;
 use std::io::{self, BufWriter, LineWriter, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use shim_host::{Host, HostConfig, ProcessEnd, StartError};
+use shim_host::{Host, HostConfig, ProcessEnd, StartError, image};
 use shim_sim::engine::{self, Ending};
 use shim_sim::output::Output;
 use shim_sim::summary::summary;
@@ -24,6 +24,8 @@ use crate::options;
 
 /// Exit status where shim itself failed.
 pub const FAILURE: u8 = 125;
+/// What runs programs that name no interpreter.
+const SHELL: &CStr = c"/bin/sh";
 
 /// Run the command; its exit status.
 pub fn run(options: &options::Exec) -> u8 {
@@ -61,8 +63,7 @@ fn try_run(options: &options::Exec) -> Result<u8, Failure> {
         Output::new(Box::new(io::stderr()), options.strace.as_deref().map(open_trace).transpose()?);
     let mut host = Host::new(config(options), &launcher, &library)
         .map_err(|error| Failure::ours(format!("cannot make the host: {error}")))?;
-    let name = options.command[0].display().to_string();
-    let pid = host.spawn(&command).map_err(|error| not_started(&name, &error))?;
+    let pid = host.spawn(&command).map_err(|error| not_started(&error))?;
     let watch = interrupt::watch(host.interrupter())
         .map_err(|error| Failure::ours(format!("cannot watch for signals: {error}")))?;
 
@@ -114,7 +115,7 @@ fn config(options: &options::Exec) -> HostConfig {
 }
 
 /// The command with our environment, directory and streams.
-fn command(words: &[std::ffi::OsString]) -> Result<Command, Failure> {
+fn command(words: &[OsString]) -> Result<Command, Failure> {
     let path = std::env::var_os("PATH");
     let program = resolve_program(&words[0], path.as_deref()).map_err(|error| Failure {
         status: error.shell_code() as u8,
@@ -122,6 +123,11 @@ fn command(words: &[std::ffi::OsString]) -> Result<Command, Failure> {
     })?;
     let mut command = Command::new(c_string(program.as_os_str())?);
     command.argv = words.iter().map(|word| c_string(word)).collect::<Result<_, _>>()?;
+    if image::needs_shell(&program) {
+        // As execvp(3) does it.
+        let path = std::mem::replace(&mut command.program, SHELL.to_owned());
+        command.argv.splice(..1, [SHELL.to_owned(), path]);
+    }
     command.inherit_environment();
     command
         .inherit_stdio()
@@ -143,7 +149,7 @@ fn open_trace(path: &Path) -> Result<Box<dyn Write>, Failure> {
     }
 }
 
-fn not_started(name: &str, error: &StartError) -> Failure {
+fn not_started(error: &StartError) -> Failure {
     let status = error.shell_code().map_or(FAILURE, |code| code as u8);
-    Failure { status, text: format!("{name}: {error}") }
+    Failure { status, text: error.to_string() }
 }

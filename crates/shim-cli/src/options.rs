@@ -102,7 +102,7 @@ pub struct Exec {
     pub syscall_latency: SimDuration,
 
     /// Simulated time that reading a clock costs where it takes no system call.
-    #[arg(long, value_name = "TIME", default_value = "100ns", value_parser = calendar::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "1us", value_parser = calendar::parse_duration)]
     pub vdso_latency: SimDuration,
 
     /// The libshim.so to use. Otherwise $SHIM_LIBRARY, or the one installed with this command.
@@ -114,12 +114,7 @@ pub struct Exec {
     pub quiet: bool,
 
     /// The program, looked up in $PATH unless it has a slash, and its arguments.
-    #[arg(
-        value_name = "PROGRAM",
-        required = true,
-        trailing_var_arg = true,
-        allow_hyphen_values = true
-    )]
+    #[arg(value_name = "PROGRAM", required = true, trailing_var_arg = true)]
     pub command: Vec<OsString>,
 }
 
@@ -223,7 +218,7 @@ mod tests {
         assert_eq!(options.hostname, "host");
         assert_eq!(options.cpus, 1);
         assert_eq!(options.syscall_latency, SimDuration::from_ns(1000));
-        assert_eq!(options.vdso_latency, SimDuration::from_ns(100));
+        assert_eq!(options.vdso_latency, SimDuration::from_ns(1_000));
         assert_eq!(options.log_level, LogLevel::Warn);
         assert_eq!(options.command, ["true"]);
     }

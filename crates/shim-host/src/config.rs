@@ -70,7 +70,7 @@ impl HostConfig {
             tsc_frequency_hz: 1_000_000_000,
             emulate_tsc: EmulateTsc::Always,
             syscall_latency: SimDuration::from_ns(1_000),
-            vdso_latency: SimDuration::from_ns(100),
+            vdso_latency: SimDuration::from_ns(1_000),
             log_level: log::LevelFilter::Warn,
             is_tracing: false,
         }

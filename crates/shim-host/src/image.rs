@@ -59,6 +59,13 @@ pub fn check(path: &Path) -> Result<(), Unsuitable> {
     Ok(())
 }
 
+/// Whether the program `path` is neither a binary nor a script that names its interpreter: execve(2)
+/// refuses it, and shells and execvp(3) then hand it to `/bin/sh`.
+pub fn needs_shell(path: &Path) -> bool {
+    let start = File::open(path).and_then(|mut file| first_bytes(&mut file));
+    start.is_ok_and(|start| !start.starts_with(b"#!") && !start.starts_with(b"\x7fELF"))
+}
+
 fn first_bytes(file: &mut File) -> io::Result<Vec<u8>> {
     // The longest first line that Linux looks at.
     const LEN: u64 = 256;
@@ -106,6 +113,9 @@ mod tests {
         assert_eq!(check(Path::new("/lib64/ld-linux-x86-64.so.2")), Ok(()));
         assert_eq!(check(Path::new("/nonexistent")), Ok(()));
         assert_eq!(check(Path::new("/etc/passwd")), Ok(()));
+        assert!(needs_shell(Path::new("/etc/passwd")));
+        assert!(!needs_shell(&std::env::current_exe().unwrap()));
+        assert!(!needs_shell(Path::new("/nonexistent")));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! Nothing in, a list of [`Finding`]s out, in the order in which a person would want to read them.
 //! Always true: everything is tried and nothing is concluded from a version number that could be
-//! tried; what could leave a trace in this process is tried in a forked child ([`child`]). To be called
+//! tried; what could leave a trace in this process is tried in a forked child (`child`). To be called
 //! by a process with one thread, because it forks. The library's own check is not here: it is
 //! `shim_supervisor::Library`.
 

@@ -14,10 +14,9 @@
 //! 3. `dispatch`: one line a call, to the function that answers it; `memory`: numbers and structures
 //!    in guest memory; `context`: what such a function is given;
 //! 4. one file per family of calls. Time: `clock`, `sleep`, `clock_set`, `interval`. Signals:
-//!    `signal` (`number`, `pending`, `queue`, `send`, `wait`,
-//!    `deliver`). Scheduling: `sched` (`policy`,
-//!    `attribute`, `affinity`, `priority`, `io_priority`). The rest: `limits`, `usage`, `identity`,
-//!    `life`;
+//!    `signal` (`number`, `pending`, `queue`, `send`, `wait`, `deliver`). Scheduling: `sched`
+//!    (`policy`, `attribute`, `affinity`, `priority`, `io_priority`). The rest: `limits`, `usage`,
+//!    `identity`, `life`;
 //! 5. `files`: contents of the files that show the simulated machine.
 //!
 //! # Rules

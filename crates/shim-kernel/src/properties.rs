@@ -273,7 +273,7 @@ impl Host {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
     fn any_call_ends_as_its_manual_page_says(

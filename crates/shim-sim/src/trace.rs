@@ -2,8 +2,7 @@
 //!
 //! Records and their texts in, lines without their end out. Always true: a line is one line whatever
 //! a guest put into a text; nothing in it depends on the machine or on the run but through the guest.
-//! The parts of an argument are in [`arguments`](self) and [`names`](self); where the lines go is
-//! `output`.
+//! How an argument looks is in `arguments` and `names`; where the lines go is [`crate::output`].
 
 mod arguments;
 mod names;

@@ -1,7 +1,8 @@
 //! What to run, and how it is written down for the launcher.
 //!
 //! A [`Command`] in, a memory file with all its strings out. Always true: the environment gets
-//! exactly two variables more, at its front, and everything else stays as it was and in its order;
+//! exactly two variables more, at its front, and everything else stays in its order (a preload variable of
+//! the guest's own under another name, until its image has started);
 //! the pointer tables of the file hold offsets, which the launcher turns into addresses where it maps
 //! the file. Searching for the program is not here (`resolve`).
 
@@ -13,12 +14,9 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use rustix::io::fcntl_dupfd_cloexec;
-use shim_abi::handoff::HANDOFF_VARIABLE;
+use shim_abi::handoff::{HANDOFF_VARIABLE, HIDDEN_PRELOAD_VARIABLE, PRELOAD_VARIABLE};
 
 use crate::region::memory_file;
-
-/// The dynamic linker's variable.
-const PRELOAD_VARIABLE: &str = "LD_PRELOAD";
 
 /// A program to start as a guest.
 #[derive(Debug)]
@@ -78,16 +76,22 @@ impl Command {
             preload.extend_from_slice(own);
         }
         let added = [preload, format!("{HANDOFF_VARIABLE}={handoff_fd}").into_bytes()];
-        let kept = self.env.iter().filter(|entry| {
-            value_of(entry, PRELOAD_VARIABLE).is_none()
-                && value_of(entry, HANDOFF_VARIABLE).is_none()
-        });
-        // A path has no NUL, so nothing is dropped here.
+        let kept = self.env.iter().filter(|entry| value_of(entry, HANDOFF_VARIABLE).is_none());
+        // Neither a path nor a C string holds a NUL, so nothing is dropped here.
         added
             .into_iter()
+            .chain(kept.map(|entry| hide_preload(entry)))
             .filter_map(|entry| CString::new(entry).ok())
-            .chain(kept.cloned())
             .collect()
+    }
+}
+
+/// The guest's own preload variable under the name that its image renames back, so that it stands where
+/// it stood; any other entry as it is.
+fn hide_preload(entry: &CStr) -> Vec<u8> {
+    match value_of(entry, PRELOAD_VARIABLE) {
+        Some(own) => [HIDDEN_PRELOAD_VARIABLE.as_bytes(), b"=", own].concat(),
+        None => entry.to_bytes().to_vec(),
     }
 }
 
@@ -165,11 +169,18 @@ mod tests {
     }
 
     #[test]
-    fn a_preload_of_the_guests_own_is_appended() {
+    fn a_preload_of_the_guests_own_is_appended_and_hidden() {
         let env = ["A=1", "LD_PRELOAD=/a.so", "LD_PRELOAD=/b.so /c.so", "SHIM_HANDOFF_FD=1"];
-        let expected = ["LD_PRELOAD=/lib/libshim.so:/b.so /c.so", "SHIM_HANDOFF_FD=7", "A=1"];
+        let expected = [
+            "LD_PRELOAD=/lib/libshim.so:/b.so /c.so",
+            "SHIM_HANDOFF_FD=7",
+            "A=1",
+            "_D_PRELOAD=/a.so",
+            "_D_PRELOAD=/b.so /c.so",
+        ];
         assert_eq!(environment(&env), expected);
-        let expected = ["LD_PRELOAD=/lib/libshim.so", "SHIM_HANDOFF_FD=7", "LD_PRELOADED=1"];
+        let expected =
+            ["LD_PRELOAD=/lib/libshim.so", "SHIM_HANDOFF_FD=7", "_D_PRELOAD=", "LD_PRELOADED=1"];
         assert_eq!(environment(&["LD_PRELOAD=", "LD_PRELOADED=1"]), expected);
     }
 }

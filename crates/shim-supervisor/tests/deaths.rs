@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::process::{Command as NativeCommand, Stdio};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc;
@@ -194,6 +194,19 @@ fn the_launcher_does_not_hear_a_terminals_signals() {
     let stat = std::fs::read_to_string(format!("/proc/{parent}/stat")).unwrap();
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
     assert_eq!(fields[3], parent.to_string(), "a session of its own");
+}
+
+#[test]
+fn the_launcher_keeps_nothing_of_the_simulator_open() {
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let launcher = Launcher::start().unwrap();
+    let guest = start(&launcher, "hang");
+    drop(writer);
+    assert_eq!(in_time(move || reader.read(&mut [0]).unwrap()), 0);
+    let parent = parent_of(guest.native_pid());
+    let open = std::fs::read_dir(format!("/proc/{parent}/fd")).unwrap().count();
+    // Standard streams, socket, pidfd, signals.
+    assert_eq!(open, 6);
 }
 
 /// Not a test of its own: the simulator that the next test kills.

@@ -3,6 +3,7 @@
 //!
 //! Modes of fake guests in, what happened to them out. Always true: everything is made in a folder of
 //! this test program. The guest's side of the protocol is in `fake`.
+#![allow(dead_code, reason = "each test file uses its part")]
 
 pub mod fake;
 

@@ -13,7 +13,7 @@ use super::number::{Disposition, MAX, SIGSTOP, UNBLOCKABLE, bit, disposition};
 use super::queue::Target;
 use crate::context::{Answer, Context, done};
 use crate::guest::GuestAddr;
-use crate::ids::{VirtualPid, VirtualTid};
+use crate::ids::VirtualPid;
 use crate::memory::{read_bytes, u32_at, u64_at};
 
 /// `si_code` of a signal that `tkill` sent.
@@ -208,9 +208,9 @@ impl Context<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Kernel;
     use crate::outcome::SignalOutcome;
     use crate::testing::{DATA, TestGuest, UID, machine};
+    use crate::{Kernel, VirtualTid};
     use shim_abi::SimTime;
     use shim_abi::calls::nr;
 

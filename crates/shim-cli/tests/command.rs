@@ -1,0 +1,75 @@
+//! The command as a person meets it when something is wrong: before any guest runs.
+
+use std::process::{Command, Output};
+
+fn shim(words: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_shim"))
+        .args(words)
+        .env_remove("SHIM_LIBRARY")
+        .output()
+        .expect("the command runs")
+}
+
+fn error_of(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[test]
+fn wrong_options_of_exec_are_failures_of_shim() {
+    for words in
+        [&["exec"][..], &["exec", "--cpus", "0", "--", "true"], &["exec", "--frob", "true"]]
+    {
+        let output = shim(words);
+        assert_eq!(output.status.code(), Some(125), "{words:?}");
+        assert!(output.stdout.is_empty(), "{words:?}");
+        assert!(error_of(&output).starts_with("error:"), "{words:?}");
+    }
+    assert_eq!(shim(&["frob"]).status.code(), Some(2));
+    assert_eq!(shim(&["doctor", "--frob"]).status.code(), Some(2));
+}
+
+#[test]
+fn help_explains_time_and_status() {
+    let output = shim(&["exec", "--help"]);
+    assert_eq!(output.status.code(), Some(0));
+    let text = String::from_utf8(output.stdout).unwrap();
+    for word in ["simulated time", "128 + n", "Examples:", "--strace"] {
+        assert!(text.contains(word), "{word}");
+    }
+}
+
+#[test]
+fn a_missing_or_wrong_library_is_one_message() {
+    let output = shim(&["exec", "--library", "/nonexistent/libshim.so", "--", "true"]);
+    assert_eq!(output.status.code(), Some(125));
+    let text = error_of(&output);
+    assert!(text.starts_with("shim: cannot find libshim.so"), "{text}");
+    assert_eq!(text.lines().count(), 1, "{text}");
+
+    let own = env!("CARGO_BIN_EXE_shim");
+    let output = shim(&["exec", "--library", own, "--", "true"]);
+    assert_eq!(output.status.code(), Some(125));
+    let text = error_of(&output);
+    assert!(text.contains(own) && text.lines().count() == 1, "{text}");
+}
+
+#[test]
+fn doctor_prints_lines_or_json_and_says_whether_guests_can_run() {
+    let missing = ["doctor", "--library", "/nonexistent/libshim.so"];
+    let output = shim(&missing);
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("\nfail  library: "), "{text}");
+    assert!(text.ends_with("guests cannot run here\n"), "{text}");
+
+    let output = shim(&[&missing[..], &["--json"]].concat());
+    let value: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(value["can_run_guests"], false);
+    let findings = value["findings"].as_array().unwrap();
+    assert_eq!(findings.len(), text.lines().filter(|line| !line.starts_with(' ')).count() - 1);
+    for finding in findings {
+        let grade = finding["grade"].as_str().unwrap();
+        assert!(["ok", "warn", "fail"].contains(&grade), "{finding}");
+        assert_eq!(grade == "ok", finding["cost"] == "", "{finding}");
+    }
+}
