@@ -2,11 +2,6 @@
 //!
 //! A status in; nothing comes back. Always true: signals are blocked before the slot's memory goes, so
 //! nothing can look for it afterwards. A whole process's end is `native/exit.rs`.
-//!
-//! # Safety
-//!
-//! Ends the thread; its stack is not used afterwards.
-#![allow(unsafe_code)]
 
 use shim_abi::calls::nr;
 

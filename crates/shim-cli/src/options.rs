@@ -243,7 +243,7 @@ mod tests {
             (&["--hostname", "a b", "true"], "--hostname"),
             (&["--hostname", "", "true"], "--hostname"),
             (&["--log-level", "loud", "true"], "--log-level"),
-            (&["--syscall-latency", "-1", "true"], "--syscall-latency"),
+            (&["--syscall-latency=-1", "true"], "--syscall-latency"),
             (&[], "PROGRAM"),
         ] {
             let error = exec(args).unwrap_err();

@@ -322,6 +322,10 @@ impl Host {
         {
             process.tell(host, now, Observation::Unfinished { number, args }, observer);
         }
+        if status == shim_supervisor::ExitStatus::Lost {
+            let text = "lost: the launcher process was killed";
+            process.log_error(&self.machine.config, text, observer);
+        }
         let end = process_end(status);
         process.tell(host, now, Observation::Ended(end), observer);
         if let Some(text) = process.guest.take_failure() {

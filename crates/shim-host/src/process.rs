@@ -12,6 +12,7 @@ use shim_abi::ring::{CallRecord, RecordHeader, RecordKind};
 use shim_kernel::{VirtualPid, VirtualTid};
 use shim_supervisor::Guest;
 
+use crate::config::HostConfig;
 use crate::interrupter::Interrupter;
 use crate::lacks::{LackKind, Lacks};
 use crate::machine::Machine;
@@ -151,6 +152,15 @@ impl Process {
         let late = interrupter.waiting();
         if late != 0 {
             self.guest.set_pending_signals(bits | late);
+        }
+    }
+
+    /// Tell that something is wrong with this process, if anybody wants to hear of errors.
+    pub(crate) fn log_error(&self, config: &HostConfig, text: &str, observer: &mut dyn Observer) {
+        let level = log::Level::Error;
+        if level <= config.log_level {
+            let what = Observation::Log { level, text };
+            self.tell(&config.hostname, self.time, what, observer);
         }
     }
 

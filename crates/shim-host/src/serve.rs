@@ -207,9 +207,7 @@ impl Desk<'_> {
     }
 
     fn complain(&mut self, process: &mut Process, reason: &str) {
-        let text = format!("killed: {reason}");
-        let what = Observation::Log { level: log::Level::Error, text: &text };
-        process.tell(&self.machine.config.hostname, process.time, what, self.observer);
+        process.log_error(&self.machine.config, &format!("killed: {reason}"), self.observer);
     }
 }
 

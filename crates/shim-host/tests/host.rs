@@ -91,6 +91,20 @@ fn who_waits_for_ever_is_known_and_can_be_killed() {
 }
 
 #[test]
+fn who_dies_natively_while_it_waits_is_buried() {
+    let mut host = host();
+    let mut notes = Notes::default();
+    let pid = host.spawn(&fake::command("pause")).unwrap();
+    host.step(SimTime::ZERO, SimTime::MAX, &mut notes);
+    host.interrupter().kill();
+    while host.end_of(pid).is_none() {
+        host.step(SimTime::ZERO, SimTime::MAX, &mut notes);
+    }
+    assert_eq!(host.end_of(pid), Some(ProcessEnd::Killed(9)));
+    assert_eq!(notes.0.len(), 2, "{:?}", notes.0);
+}
+
+#[test]
 fn signals_from_outside_reach_handlers_and_kill_where_there_is_none() {
     for (signal, expected) in [(10, ProcessEnd::Exited(10)), (2, ProcessEnd::Killed(2))] {
         let mut host = host();

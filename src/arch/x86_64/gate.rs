@@ -19,7 +19,7 @@ use core::sync::atomic::AtomicU64;
 ///
 /// The call must be safe to make: pointers among `args` valid for what the kernel does with them, and
 /// no effect on memory or descriptors that Rust code relies on.
-#[inline(always)]
+#[inline(never)] // So that the instruction stands here only.
 pub unsafe fn syscall(number: u64, args: [u64; 6]) -> i64 {
     let result: i64;
     // SAFETY: the instruction clobbers rax, rcx and r11 only; the call's effects are the caller's.
