@@ -29,6 +29,7 @@ fn serve(slot: &'static Slot, frame: &mut Frame) {
     let calls = &slot.thread.calls;
     calls.store(calls.load(Relaxed).wrapping_add(1), Relaxed);
     if frame.kind == kind::CALL {
+        slot.restart.set(None);
         let result = dispatch::call(slot, frame);
         frame.set_result(result);
     } else {

@@ -16,11 +16,13 @@ use shim_abi::event::{Request, SignalInfo};
 
 pub use deliver::return_from_handler;
 
-use crate::frame::Frame;
+use crate::frame::{Frame, kind};
 use crate::local::signals;
 use crate::thread::Slot;
-use crate::{forward, native, sys};
+use crate::{boot, forward, native, sys};
 
+/// Length of the `syscall` instruction.
+const SYSCALL_BYTES: u64 = 2;
 const SIG_DFL: u64 = 0;
 const SIG_IGN: u64 = 1;
 
@@ -40,9 +42,21 @@ pub fn deliver_pending(slot: &'static Slot, frame: &mut Frame) {
             break; // The simulator has nothing for us although a bit is set: its next word corrects it.
         }
     }
+    restart(slot, frame);
     // An rt_sigsuspend that no handler ended.
     if let Some(mask) = slot.suspended_mask.take() {
         slot.thread.signal_mask.store(mask, Relaxed);
+    }
+}
+
+/// Let the guest make an interrupted call again, by going back to the instruction that made it.
+fn restart(slot: &Slot, frame: &mut Frame) {
+    if let Some(number) = slot.restart.take()
+        && frame.kind == kind::CALL
+        && !boot::is_own_text(frame.rip as usize)
+    {
+        frame.rip -= SYSCALL_BYTES;
+        frame.rax = number.into();
     }
 }
 

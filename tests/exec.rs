@@ -44,7 +44,12 @@ fn time_and_process_go_on() {
 fn scripts_run_by_their_interpreters() {
     let folder = Folder::new();
     write(&folder, "sh", b"#!/bin/sh\necho \"$0\" \"$@\"; exit 4\n", 0o755);
-    write(&folder, "python", b"#!/usr/bin/python3 -S\nimport sys, time; print(sys.argv, time.time() > 0)\n", 0o755);
+    write(
+        &folder,
+        "python",
+        b"#!/usr/bin/python3 -S\nimport sys, time; print(sys.argv, time.time() > 0)\n",
+        0o755,
+    );
     write(&folder, "env", b"#!/usr/bin/env perl\nprint \"perl @ARGV\\n\";\n", 0o755);
     write(&folder, "nested", b"#!./sh option\n", 0o755);
     write(&folder, "twice", b"#!./nested\n", 0o755);
@@ -53,7 +58,14 @@ fn scripts_run_by_their_interpreters() {
     write(&folder, "deep1", b"#!./twice\n", 0o755);
     write(&folder, "deep2", b"#!./deep1\n", 0o755);
     write(&folder, "deep3", b"#!./deep2\n", 0o755);
-    for (script, status) in [("./sh", 4), ("./python", 0), ("./env", 0), ("./nested", 4), ("./twice", 4), ("./spaces", 0)] {
+    for (script, status) in [
+        ("./sh", 4),
+        ("./python", 0),
+        ("./env", 0),
+        ("./nested", 4),
+        ("./twice", 4),
+        ("./spaces", 0),
+    ] {
         let native = assert_same_in(&Run::native(script).args(["a", "b c"]), folder.path());
         assert_eq!(native.status, Status::Code(status), "{script}: {native:?}");
         assert!(!native.stdout.is_empty());
@@ -102,11 +114,14 @@ fn a_guest_may_preload_libraries_of_its_own() {
     let native = assert_same(&run, &[]).expect_success();
     assert_eq!(native.text(), format!("preloaded\nA=1\nLD_PRELOAD={library}\nB=2\n"));
     // It stays in the environment of what that program executes.
-    let run = Run::native(&program).args(["preload", library, "/usr/bin/env", "-u", "A", "/usr/bin/env"]);
+    let run =
+        Run::native(&program).args(["preload", library, "/usr/bin/env", "-u", "A", "/usr/bin/env"]);
     let native = assert_same(&run, &[]).expect_success();
     assert_eq!(native.text().matches("preloaded\n").count(), 2);
     // An empty one, one that is missing, and several.
-    for value in ["", "/nonexistent/library.so", &format!("{library}:{library}"), &format!("{library} ")] {
+    for value in
+        ["", "/nonexistent/library.so", &format!("{library}:{library}"), &format!("{library} ")]
+    {
         assert_same(&Run::native(&program).args(["preload", value, "/usr/bin/env"]), &[]);
     }
 }

@@ -90,6 +90,7 @@ pub fn make(handoff: Handoff, found: &Found) -> &'static Slot {
         first_hidden: if found.handoff_fd > 2 { found.handoff_fd } else { FIRST_HIDDEN_DESCRIPTOR },
         allows_native: Cell::new(false),
         deliver: Cell::new(None),
+        restart: Cell::new(None),
         suspended_mask: Cell::new(None),
         changes: [const { Cell::new(None) }; _],
         has_fsgsbase: found.auxiliary(AT_HWCAP2).is_some_and(|bits| bits & HWCAP2_FSGSBASE != 0),

@@ -61,12 +61,16 @@ fn each_piece(
 }
 
 /// A call on a standard stream: it may wait. An interrupted one is tried again as long as no signal
-/// is to be delivered; one whose handler asks for it is restarted by `signal`'s caller making it again.
+/// is to be delivered; afterwards it is `signal`'s to decide whether the guest makes it again.
 fn external(call: &Invocation<'_>) -> Result<i64, Errno> {
     loop {
         let result = native::execute_interruptible(call.slot, call.number, call.args);
-        if Errno::from_return(result) != Some(Errno::EINTR) || has_signal(call.slot) {
+        if Errno::from_return(result) != Some(Errno::EINTR) {
             return native::result(result);
+        }
+        if has_signal(call.slot) {
+            call.slot.restart.set(Some(call.number));
+            return Err(Errno::EINTR);
         }
     }
 }

@@ -23,6 +23,7 @@ use crate::local::signals::{self, AltStack, UNBLOCKABLE};
 use crate::thread::{FaultReason, Slot};
 
 const SA_ONSTACK: u64 = 0x0800_0000;
+const SA_RESTART: u64 = 0x1000_0000;
 const SA_NODEFER: u64 = 0x4000_0000;
 const SA_RESETHAND: u64 = 0x8000_0000;
 const SS_AUTODISARM: u64 = 1 << 31;
@@ -44,6 +45,10 @@ pub fn run_handler(
         return;
     }
     let flags = action.flags.load(Relaxed);
+    if flags & SA_RESTART != 0 {
+        super::restart(slot, frame);
+    }
+    slot.restart.set(None);
     let thread = slot.thread;
     let mask = thread.signal_mask.load(Relaxed);
     let saved_mask = slot.suspended_mask.take().unwrap_or(mask);

@@ -88,6 +88,8 @@ pub struct Slot {
     pub allows_native: Cell<bool>,
     /// A signal whose handler runs before the guest goes on.
     pub deliver: Cell<Option<SignalInfo>>,
+    /// The call that a signal interrupted, if signal(7) lets it be made again.
+    pub restart: Cell<Option<u32>>,
     /// The mask to restore after the handler that ended an rt_sigsuspend.
     pub suspended_mask: Cell<Option<u64>>,
     /// Changes that wait to be written back.
