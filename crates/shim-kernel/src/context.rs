@@ -74,11 +74,13 @@ impl<'a> Context<'a> {
         tid != VirtualPid::INIT.leader()
     }
 
-    /// The threads of all processes that belong to the user with this id.
+    /// The threads of all guests, if `uid` is the caller's: they have one user.
     pub(crate) fn threads_of_user(&self, uid: u32) -> Vec<VirtualTid> {
-        let is_caller = uid == self.guest.user_ids()[0];
-        let is_wanted = |tid: VirtualTid| if self.may_touch(tid) { is_caller } else { uid == 0 };
-        self.kernel.threads.keys().copied().filter(|&tid| is_wanted(tid)).collect()
+        if uid != self.guest.user_ids()[0] {
+            return Vec::new();
+        }
+        let threads = self.kernel.threads.keys().copied();
+        threads.filter(|&tid| self.may_touch(tid)).collect()
     }
 
     /// The threads of all processes of a group, 0 being the caller's.

@@ -94,8 +94,7 @@ impl Context<'_> {
 
     fn read_interval(&self) -> Reading {
         let interval = self.process().interval;
-        let left =
-            |deadline: SimTime| deadline.since(self.now).max(SimDuration::from_ns(NS_PER_USEC));
+        let left = |deadline: SimTime| deadline.since(self.now);
         Reading { left: interval.deadline.map_or(SimDuration::ZERO, left), period: interval.period }
     }
 

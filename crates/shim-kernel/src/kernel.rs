@@ -276,9 +276,6 @@ impl Kernel {
         let Some(State::Parked(parked)) = self.threads.get(&tid).map(|thread| thread.state) else {
             return;
         };
-        if parked.wait == Wait::Limit {
-            return;
-        }
         if now < parked.since {
             self.agenda.add(parked.since, Entry::Look(tid));
         } else {

@@ -128,6 +128,10 @@ mod tests {
         kernel.call(NOW, tid, nr::nanosleep, [DATA, 0, 0, 0, 0, 0], &mut guest);
         kernel.post_signal(NOW, VirtualPid(1000), crate::testing::signal(15));
         kernel.process_ended(VirtualPid(1000));
+        let (pid, tid) = kernel.spawn(NOW, "ahead of the host");
+        kernel.call(SimTime::from_ns(9), tid, nr::nanosleep, [DATA, 0, 0, 0, 0, 0], &mut guest);
+        kernel.post_signal(NOW, pid, crate::testing::signal(15));
+        kernel.process_ended(pid);
         kernel.process_ended(VirtualPid::INIT);
         assert_eq!(kernel.next_runnable(), None);
         assert_eq!(kernel.next_event(), None);

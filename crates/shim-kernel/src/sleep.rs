@@ -213,8 +213,7 @@ mod tests {
     fn interrupt(machine: &mut (Kernel, TestGuest, VirtualTid)) -> Option<Outcome> {
         let (kernel, guest, tid) = machine;
         let pid = kernel.process_of(*tid)?;
-        let info = shim_abi::event::SignalInfo { signal: 15, ..Default::default() };
-        kernel.post_signal(at(6 * SECOND), pid, info);
+        kernel.post_signal(at(6 * SECOND), pid, crate::testing::signal(15));
         let tid = kernel.next_runnable()?;
         Some(kernel.resume(at(6 * SECOND), tid, guest))
     }
@@ -269,8 +268,8 @@ mod tests {
         machine.1.actions.insert(15, 0x1234);
         sleep(&mut machine, libc::CLOCK_MONOTONIC, 0, [3, 0]);
         let (mut kernel, mut guest, tid) = machine;
-        let info = shim_abi::event::SignalInfo { signal: 15, ..Default::default() };
-        kernel.post_signal(at(4 * SECOND), kernel.process_of(tid).unwrap(), info);
+        let pid = kernel.process_of(tid).unwrap();
+        kernel.post_signal(at(4 * SECOND), pid, crate::testing::signal(15));
         assert_eq!(kernel.next_runnable(), None);
         assert_eq!(kernel.next_event(), Some(at(5 * SECOND)));
         kernel.advance(at(5 * SECOND));
@@ -278,6 +277,20 @@ mod tests {
         let outcome = kernel.resume(at(5 * SECOND), tid, &mut guest);
         assert_eq!(outcome, Outcome::Done(Errno::EINTR.as_return()));
         assert_eq!(guest.words::<2>(DATA + 16), [3, 0]);
+    }
+
+    #[test]
+    fn a_deadline_that_has_come_wins_over_a_signal() {
+        let mut machine = machine();
+        machine.1.actions.insert(15, 0x1234);
+        sleep(&mut machine, libc::CLOCK_MONOTONIC, 0, [3, 0]);
+        let (mut kernel, mut guest, tid) = machine;
+        let deadline = at(8 * SECOND);
+        let pid = kernel.process_of(tid).unwrap();
+        kernel.post_signal(deadline, pid, crate::testing::signal(15));
+        kernel.advance(deadline);
+        assert_eq!([kernel.next_runnable(), kernel.next_runnable()], [Some(tid), None]);
+        assert_eq!(kernel.resume(deadline, tid, &mut guest), Outcome::Done(0));
     }
 
     #[test]

@@ -5,11 +5,14 @@
 //! fresh memory) are spelled out as numbers. Not here: interleavings (`loom.rs`).
 
 use std::sync::atomic::AtomicU32;
-use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::Ordering::{self, Relaxed, SeqCst};
 use std::sync::{Condvar, Mutex};
 use std::time::Duration;
 
 use shim_sync::{Closed, Control, Futex, Side, Word, initialize};
+
+/// After this long a lost wake is a failure, not a hang.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 #[derive(Default)]
 struct TestFutex {
@@ -24,7 +27,8 @@ impl Futex<AtomicU32> for TestFutex {
         self.waits.fetch_add(1, SeqCst);
         let lock = self.lock.lock().unwrap();
         if word.load(SeqCst) == expected {
-            drop(self.queue.wait(lock).unwrap());
+            let (_lock, timeout) = self.queue.wait_timeout(lock, PATIENCE).unwrap();
+            assert!(!timeout.timed_out(), "nobody woke a sleeper");
         }
     }
     fn wake(&self, _word: &AtomicU32) {
@@ -96,23 +100,23 @@ fn a_hand_over_leaves_no_garbage() {
 struct Restless(AtomicU32);
 
 impl Word for Restless {
-    fn load(&self, order: std::sync::atomic::Ordering) -> u32 {
+    fn load(&self, order: Ordering) -> u32 {
         self.0.load(order)
     }
-    fn store(&self, value: u32, order: std::sync::atomic::Ordering) {
+    fn store(&self, value: u32, order: Ordering) {
         self.0.store(value, order);
     }
     fn compare_exchange(
         &self,
         current: u32,
         new: u32,
-        success: std::sync::atomic::Ordering,
-        failure: std::sync::atomic::Ordering,
+        success: Ordering,
+        failure: Ordering,
     ) -> Result<u32, u32> {
         self.0.fetch_add(8, Relaxed);
         self.0.compare_exchange(current, new, success, failure)
     }
-    fn fetch_or(&self, bits: u32, order: std::sync::atomic::Ordering) -> u32 {
+    fn fetch_or(&self, bits: u32, order: Ordering) -> u32 {
         self.0.fetch_or(bits, order)
     }
 }

@@ -169,6 +169,7 @@ mod tests {
         assert_eq!(set(attr(56, 99, 8, 7, 0)), 0, "keeps the policy");
         assert_eq!(set(attr(56, 3, 0x10, 9, 0)), 0, "keeps the parameters, and so the policy");
         assert_eq!(set(attr(56, 0, 0x20, 7, 0)), not_supported);
+        assert_eq!(set(attr(56, 1, 0x20, 7, 5)), perm, "what is forbidden comes first");
         assert_eq!(set(attr(48, 0, 0x20, 7, 0)), inval);
         assert_eq!(set(attr(56, 0, 0x100, 7, 0)), inval);
         assert_eq!(set(attr(56, 0, 0, 7, 3)), inval);
