@@ -11,7 +11,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use shim_host::{Host, HostConfig, ProcessEnd, StartError, image};
+use shim_host::{Host, HostConfig, ProcessEnd, StartError, image, probe};
 use shim_sim::engine::{self, Ending};
 use shim_sim::output::Output;
 use shim_sim::summary::summary;
@@ -129,6 +129,11 @@ fn command(words: &[OsString]) -> Result<Command, Failure> {
         command.argv.splice(..1, [SHELL.to_owned(), path]);
     }
     command.inherit_environment();
+    if let Some(mask) = probe::processor_mask()
+        && std::env::var_os("OPENSSL_ia32cap").is_none()
+    {
+        command.env.push(mask.to_owned());
+    }
     command
         .inherit_stdio()
         .map_err(|error| Failure::ours(format!("cannot pass on the standard streams: {error}")))?;

@@ -140,6 +140,15 @@ pub fn try_time_stamp_counter() -> i32 {
     0
 }
 
+/// Whether this processor can make `cpuid` trap. Asks in this process: to allow what is allowed changes
+/// nothing.
+pub fn can_trap_cpuid() -> bool {
+    const ARCH_SET_CPUID: libc::c_int = 0x1012;
+    const ALLOWED: usize = 1;
+    // SAFETY: takes no pointers, and sets what a process starts with.
+    unsafe { libc::syscall(libc::SYS_arch_prctl, ARCH_SET_CPUID, ALLOWED) == 0 }
+}
+
 /// In a child: forbid cpuid, then execute it. Success is death by SIGSEGV.
 pub fn try_cpuid() -> i32 {
     const ARCH_SET_CPUID: libc::c_int = 0x1012;
