@@ -209,10 +209,74 @@ fn the_launcher_keeps_nothing_of_the_simulator_open() {
     assert_eq!(open, 6);
 }
 
+/// Programs of this name that run, whoever started them.
+fn running(name: &str) -> usize {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let names = processes.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
+    names.filter(|line| line.starts_with(name.as_bytes())).count()
+}
+
+/// A program that sleeps for a minute under a name of its own.
+fn sleeper(name: &str) -> shim_supervisor::Command {
+    let mut sleep = command(&["/bin/sleep", "60"]);
+    sleep.argv[0] = common::text(name);
+    sleep
+}
+
+#[test]
+fn a_launcher_killed_while_it_starts_guests_leaves_none_alive() {
+    let name = format!("launched-by-{}", std::process::id());
+    for round in 0..10 {
+        let launcher = Launcher::start().unwrap();
+        let first = start(&launcher, "hang");
+        let parent = parent_of(first.native_pid());
+        let killer = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_micros(2_000 + 777 * round));
+            kill(parent, libc::SIGKILL);
+        });
+        let memory = memory();
+        let mut guests = Vec::new();
+        let error = loop {
+            match launcher.spawn(&memory, &sleeper(&name), &identity()) {
+                Ok(guest) => guests.push(guest),
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(error, SpawnError::LauncherLost), "{error}");
+        killer.join().unwrap();
+        for mut guest in guests {
+            assert!(matches!(in_time(move || guest.wait()), Event::Exited(_)));
+        }
+        eventually("the guests are dead", || running(&name) == 0);
+    }
+}
+
+#[test]
+fn a_simulator_killed_while_it_starts_guests_leaves_none_alive() {
+    for round in 0..10 {
+        let mut simulator = NativeCommand::new(std::env::current_exe().unwrap())
+            .args(["--exact", "fake_simulator", "--nocapture"])
+            .env("FAKE_SIMULATOR", "starting")
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let name = format!("started-by-{}", simulator.id());
+        let output = BufReader::new(simulator.stdout.take().unwrap());
+        output.lines().map(Result::unwrap).find(|line| line == "starting").unwrap();
+        std::thread::sleep(Duration::from_micros(777 * round));
+        simulator.kill().unwrap();
+        simulator.wait().unwrap();
+        eventually("the guests are dead", || running(&name) == 0);
+    }
+}
+
 /// Not a test of its own: the simulator that the next test kills.
 #[test]
 fn fake_simulator() {
     let Ok(mode) = std::env::var("FAKE_SIMULATOR") else { return };
+    if mode == "starting" {
+        start_guests_for_ever();
+    }
     let launcher = Launcher::start().unwrap();
     let mut guests: Vec<Guest> =
         ["hang", "spin", "loop"].iter().map(|mode| start(&launcher, mode)).collect();
@@ -238,6 +302,17 @@ fn fake_simulator() {
             is_clock_advanced: false,
             signal: None,
         });
+    }
+}
+
+fn start_guests_for_ever() {
+    let name = format!("started-by-{}", std::process::id());
+    println!("\nstarting");
+    let launcher = Launcher::start().unwrap();
+    let memory = memory();
+    let mut guests = Vec::new();
+    loop {
+        guests.push(launcher.spawn(&memory, &sleeper(&name), &identity()).unwrap());
     }
 }
 

@@ -87,7 +87,7 @@ table! {
      59 execve                 Native                         Partial  [Path, Ptr, Ptr] "static programs, programs of another architecture and those that cannot load the library fail with EACCES and are named";
      60 exit                   Forward                        Full     [Int];
      61 wait4                  Refuse(Errno::ENOSYS)          Missing  [Int, Ptr, Int, Ptr] "processes and threads";
-     62 kill                   Forward                        Partial  [Int, Signal] "signals to the process itself";
+     62 kill                   Forward                        Partial  [Int, Signal] "signals to the process itself; SIGSTOP fails with ENOSYS";
      63 uname                  Local                          Full     [Ptr];
      64 semget                 Refuse(Errno::ENOSYS)          Missing  [Int, Int, Hex] "System V and POSIX message queues";
      65 semop                  Refuse(Errno::ENOSYS)          Missing  [Int, Ptr, Size] "System V and POSIX message queues";
@@ -123,7 +123,7 @@ table! {
      95 umask                  Native                         Full     [Mode];
      96 gettimeofday           Local                          Full     [Ptr, Ptr];
      97 getrlimit              Forward                        Full     [Int, Ptr];
-     98 getrusage              Forward                        Full     [Int, Ptr];
+     98 getrusage              Forward                        Partial  [Int, Ptr] "CPU time, all of it as user time; counts of faults and switches are zero";
      99 sysinfo                Forward                        Full     [Ptr];
     100 times                  Forward                        Full     [Ptr];
     101 ptrace                 Refuse(Errno::EPERM)           Missing  [Int, Int, Ptr, Ptr] "privileged, or reaches outside the simulation";
@@ -154,7 +154,7 @@ table! {
     126 capset                 Refuse(Errno::EPERM)           Missing  [Ptr, Ptr] "privileged, or reaches outside the simulation";
     127 rt_sigpending          Local                          Full     [Ptr, Size];
     128 rt_sigtimedwait        Forward                        Partial  [Ptr, Ptr, Ptr, Size] "woken by the signals of the process itself, its alarms and the user";
-    129 rt_sigqueueinfo        Forward                        Partial  [Int, Signal, Ptr] "signals to the process itself";
+    129 rt_sigqueueinfo        Forward                        Partial  [Int, Signal, Ptr] "signals to the process itself; SIGSTOP fails with ENOSYS";
     130 rt_sigsuspend          Forward                        Partial  [Ptr, Size] "woken by the signals of the process itself, its alarms and the user";
     131 sigaltstack            Local                          Full     [Ptr, Ptr];
     132 utime                  Native                         Full     [Path, Ptr];
@@ -185,7 +185,7 @@ table! {
     157 prctl                  Native                         Partial  [Int, Hex, Hex, Hex, Hex] "by a table of its own (src/native/process_control.rs)";
     158 arch_prctl             Native                         Partial  [Int, Hex] "ARCH_SET_FS and ARCH_GET_FS; the GS base and CPUID faulting belong to the shim";
     159 adjtimex               Forward                        Partial  [Ptr] "reading; an adjustment fails with EPERM";
-    160 setrlimit              Forward                        Full     [Int, Ptr];
+    160 setrlimit              Forward                        Partial  [Int, Ptr] "recorded; the limits of descriptors and of pending signals have an effect";
     161 chroot                 Refuse(Errno::EPERM)           Missing  [Path] "privileged, or reaches outside the simulation";
     162 sync                   Native                         Full     [];
     163 acct                   Refuse(Errno::EPERM)           Missing  [Path] "privileged, or reaches outside the simulation";
@@ -225,7 +225,7 @@ table! {
     197 removexattr            Native                         Full     [Path, Path];
     198 lremovexattr           Native                         Full     [Path, Path];
     199 fremovexattr           Native                         Full     [Fd, Path];
-    200 tkill                  Forward                        Partial  [Int, Signal] "signals to the process itself";
+    200 tkill                  Forward                        Partial  [Int, Signal] "signals to the process itself; SIGSTOP fails with ENOSYS";
     201 time                   Local                          Full     [Ptr];
     202 futex                  Native                         Partial  [Ptr, Hex, Size, Ptr, Ptr, Size] "one thread: wakes nobody, waits for a time-out or a signal; priority inheritance is refused";
     203 sched_setaffinity      Forward                        Partial  [Int, Size, Ptr] "any mask that holds a simulated CPU is accepted";
@@ -259,7 +259,7 @@ table! {
     231 exit_group             Forward                        Full     [Int];
     232 epoll_wait             Refuse(Errno::ENOSYS)          Missing  [Fd, Ptr, Int, Int] "virtual descriptors and timers";
     233 epoll_ctl              Refuse(Errno::ENOSYS)          Missing  [Fd, Int, Fd, Ptr] "virtual descriptors and timers";
-    234 tgkill                 Forward                        Partial  [Int, Int, Signal] "signals to the process itself";
+    234 tgkill                 Forward                        Partial  [Int, Int, Signal] "signals to the process itself; SIGSTOP fails with ENOSYS";
     235 utimes                 Native                         Full     [Path, Ptr];
     236 vserver                Refuse(Errno::ENOSYS)          Missing  [];
     237 mbind                  Native                         Full     [Ptr, Size, Int, Ptr, Size, Hex];
@@ -322,12 +322,12 @@ table! {
     294 inotify_init1          Refuse(Errno::ENOSYS)          Missing  [Hex] "virtual descriptors and timers";
     295 preadv                 Native                         Full     [Fd, Ptr, Size, Size, Size];
     296 pwritev                Native                         Full     [Fd, Ptr, Size, Size, Size];
-    297 rt_tgsigqueueinfo      Forward                        Partial  [Int, Int, Signal, Ptr] "signals to the process itself";
+    297 rt_tgsigqueueinfo      Forward                        Partial  [Int, Int, Signal, Ptr] "signals to the process itself; SIGSTOP fails with ENOSYS";
     298 perf_event_open        Refuse(Errno::EPERM)           Missing  [Ptr, Int, Int, Fd, Hex] "privileged, or reaches outside the simulation";
     299 recvmmsg               Refuse(Errno::ENOTSOCK)        Missing  [Fd, Ptr, Size, Hex, Ptr] "sockets";
     300 fanotify_init          Refuse(Errno::EPERM)           Missing  [Hex, Hex] "privileged, or reaches outside the simulation";
     301 fanotify_mark          Refuse(Errno::EPERM)           Missing  [Fd, Hex, Hex, DirFd, Path] "privileged, or reaches outside the simulation";
-    302 prlimit64              Forward                        Full     [Int, Int, Ptr, Ptr];
+    302 prlimit64              Forward                        Partial  [Int, Int, Ptr, Ptr] "recorded; the limits of descriptors and of pending signals have an effect";
     303 name_to_handle_at      Refuse(Errno::EPERM)           Missing  [DirFd, Path, Ptr, Ptr, Hex] "privileged, or reaches outside the simulation";
     304 open_by_handle_at      Refuse(Errno::EPERM)           Missing  [Fd, Ptr, OpenFlags] "privileged, or reaches outside the simulation";
     305 clock_adjtime          Forward                        Partial  [Clock, Ptr] "reading; an adjustment fails with EPERM";

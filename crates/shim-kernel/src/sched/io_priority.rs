@@ -122,4 +122,16 @@ mod tests {
             assert_eq!(call(number, args), expected, "{number} {args:?}");
         }
     }
+
+    #[test]
+    fn of_several_threads_the_best_counts() {
+        let (mut kernel, mut guest, first) = machine();
+        let (_, second) = kernel.spawn(shim_abi::SimTime::ZERO, "other");
+        for (tid, value) in [(first, 3 << 13 | 5), (second, 2 << 13 | 7)] {
+            let args = [WHO_PROCESS as u64, 0, value, 0, 0, 0];
+            assert_eq!(kernel.do_call(tid, nr::ioprio_set, args, &mut guest), 0);
+        }
+        let args = [WHO_USER as u64, 0, 0, 0, 0, 0];
+        assert_eq!(kernel.do_call(first, nr::ioprio_get, args, &mut guest), 2 << 13 | 7);
+    }
 }
