@@ -1,13 +1,15 @@
-# Thin targets over cargo. The guest (`-p shim`) and everything else are always separate cargo calls:
-# cargo unifies features over what it builds in one call, and a feature of the simulator that asks a
-# shared crate for the standard library would break the guest.
+# Thin targets over cargo. What is loaded into guests (`-p shim`, `-p shim-preload`) and everything else are
+# always separate cargo calls: cargo unifies features over what it builds in one call, and a feature of the
+# simulator that asks a shared crate for the standard library would break the guest.
 #
-#   make          build libshim.so and the command `shim`, in release mode
+#   make          build libshim.so, libshim-preload.so and the command `shim`, in release mode
 #   make test     build, check and test everything (what .ci/run calls)
 #   make check    formatting, lints, documentation
-#   make demo     real programs through hours of simulated time
-#   make bench    costs beside their native costs and floors
-#   make install  what `make` built, headers and pkg-config file, under PREFIX (and DESTDIR)
+#   make demo     real programs through days of simulated time, and a scenario with three hosts
+#   make bench    costs beside their native costs and floors; a thousand hosts
+#   make install  libraries, archive, headers, files for pkg-config and CMake, manual pages, `shim` and its
+#                 completions, under PREFIX (and DESTDIR); `make uninstall` removes them
+#   make deb      Debian packages libshim1, libshim-dev and libshim-tools, in target/deb
 
 CARGO ?= cargo
 # Cargo.lock is part of the source: nothing may change it on the way.
@@ -19,16 +21,29 @@ LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 BINDIR ?= $(PREFIX)/bin
 PKGCONFIGDIR ?= $(LIBDIR)/pkgconfig
+CMAKEDIR ?= $(LIBDIR)/cmake/shim
+MANDIR ?= $(PREFIX)/share/man
+BASHDIR ?= $(PREFIX)/share/bash-completion/completions
+ZSHDIR ?= $(PREFIX)/share/zsh/site-functions
+FISHDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 RELEASE := $(TARGET)/release
 VERSION := $(shell sed -n '/^\[workspace.package\]/,/^\[/s/^version *= *"\(.*\)"/\1/p' Cargo.toml)
-REST := --workspace --exclude shim
+FILL_IN := sed -e 's|@prefix@|$(PREFIX)|' -e 's|@libdir@|$(LIBDIR)|' -e 's|@includedir@|$(INCLUDEDIR)|' \
+    -e 's|@version@|$(VERSION)|' -e 's|@major@|$(firstword $(subst ., ,$(VERSION)))|'
+REST := --workspace --exclude shim --exclude shim-preload
 
-all: guest command
+all: guest archive command
 
 guest:
 	$(CARGO) build $(CARGOFLAGS) --release -p shim
+	$(CARGO) build $(CARGOFLAGS) --release -p shim-preload
+
+# The static archive, in a folder of its own: cargo would build the shared library anew after it.
+archive:
+	$(CARGO) rustc $(CARGOFLAGS) --release -p shim --crate-type staticlib --target-dir $(TARGET)/archive
+	sh build/archive.sh $(TARGET)/archive/release/libshim.a src/shim.map $(RELEASE)/libshim.a
 
 command:
 	$(CARGO) build $(CARGOFLAGS) --release -p shim-cli
@@ -40,6 +55,7 @@ test: all check
 check:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy $(CARGOFLAGS) --release -p shim -- -D warnings
+	$(CARGO) clippy $(CARGOFLAGS) --release -p shim-preload -- -D warnings
 	$(CARGO) clippy $(CARGOFLAGS) $(REST) --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(CARGOFLAGS) $(REST) --no-deps --document-private-items
 
@@ -57,14 +73,43 @@ clean:
 
 # Builds nothing, so that it can be run as root: `make`, then `make install`.
 install:
-	test -f $(RELEASE)/libshim.so -a -f $(RELEASE)/shim || { echo "run make first" >&2; false; }
-	$(INSTALL) -d $(DESTDIR)$(LIBDIR) $(DESTDIR)$(INCLUDEDIR)/shim $(DESTDIR)$(PKGCONFIGDIR) $(DESTDIR)$(BINDIR)
+	test -f $(RELEASE)/libshim.so -a -f $(RELEASE)/libshim_preload.so -a -f $(RELEASE)/libshim.a -a -f $(RELEASE)/shim || { echo "run make first" >&2; false; }
+	$(INSTALL) -d $(DESTDIR)$(LIBDIR) $(DESTDIR)$(INCLUDEDIR)/shim $(DESTDIR)$(PKGCONFIGDIR) \
+	    $(DESTDIR)$(CMAKEDIR) $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man3 $(DESTDIR)$(MANDIR)/man7
 	$(INSTALL) -m 755 $(RELEASE)/libshim.so $(DESTDIR)$(LIBDIR)/libshim.so.$(VERSION)
 	ln -sf libshim.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libshim.so.1
 	ln -sf libshim.so.1 $(DESTDIR)$(LIBDIR)/libshim.so
+	$(INSTALL) -m 755 $(RELEASE)/libshim_preload.so $(DESTDIR)$(LIBDIR)/libshim-preload.so.$(VERSION)
+	ln -sf libshim-preload.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libshim-preload.so.1
 	$(INSTALL) -m 644 include/shim/*.h $(DESTDIR)$(INCLUDEDIR)/shim/
-	sed -e 's|@prefix@|$(PREFIX)|' -e 's|@libdir@|$(LIBDIR)|' -e 's|@includedir@|$(INCLUDEDIR)|' \
-	    -e 's|@version@|$(VERSION)|' pkgconfig/shim.pc.in > $(DESTDIR)$(PKGCONFIGDIR)/shim.pc
+	$(INSTALL) -m 644 $(RELEASE)/libshim.a $(DESTDIR)$(LIBDIR)/libshim.a
+	$(FILL_IN) pkgconfig/shim.pc.in > $(DESTDIR)$(PKGCONFIGDIR)/shim.pc
+	$(FILL_IN) pkgconfig/shim-config.cmake.in > $(DESTDIR)$(CMAKEDIR)/shim-config.cmake
+	$(FILL_IN) pkgconfig/shim-config-version.cmake.in > $(DESTDIR)$(CMAKEDIR)/shim-config-version.cmake
+	$(INSTALL) -m 644 man/*.3 $(DESTDIR)$(MANDIR)/man3/
+	$(INSTALL) -m 644 man/shim.7 $(DESTDIR)$(MANDIR)/man7/
 	$(INSTALL) -m 755 $(RELEASE)/shim $(DESTDIR)$(BINDIR)/shim
+	$(INSTALL) -d $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(BASHDIR) $(DESTDIR)$(ZSHDIR) $(DESTDIR)$(FISHDIR)
+	$(RELEASE)/shim man $(DESTDIR)$(MANDIR)/man1
+	$(RELEASE)/shim completions bash > $(DESTDIR)$(BASHDIR)/shim
+	$(RELEASE)/shim completions zsh > $(DESTDIR)$(ZSHDIR)/_shim
+	$(RELEASE)/shim completions fish > $(DESTDIR)$(FISHDIR)/shim.fish
 
-.PHONY: all guest command test check demo bench fmt clean install
+# Removes what `install` made, and of folders only those that are libshim's own.
+uninstall:
+	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,libshim.a libshim.so libshim.so.1 libshim.so.$(VERSION) \
+	    libshim-preload.so.1 libshim-preload.so.$(VERSION))
+	rm -f $(addprefix $(DESTDIR)$(INCLUDEDIR)/shim/,$(notdir $(wildcard include/shim/*.h)))
+	rm -f $(DESTDIR)$(PKGCONFIGDIR)/shim.pc $(DESTDIR)$(CMAKEDIR)/shim-config.cmake \
+	    $(DESTDIR)$(CMAKEDIR)/shim-config-version.cmake
+	rm -f $(addprefix $(DESTDIR)$(MANDIR)/man3/,$(notdir $(wildcard man/*.3))) $(DESTDIR)$(MANDIR)/man7/shim.7
+	rm -f $(DESTDIR)$(MANDIR)/man1/shim.1 $(DESTDIR)$(MANDIR)/man1/shim-*.1
+	rm -f $(DESTDIR)$(BINDIR)/shim $(DESTDIR)$(BASHDIR)/shim $(DESTDIR)$(ZSHDIR)/_shim \
+	    $(DESTDIR)$(FISHDIR)/shim.fish
+	-rmdir $(DESTDIR)$(INCLUDEDIR)/shim $(DESTDIR)$(CMAKEDIR)
+
+# Packages what `make` built.
+deb:
+	sh build/deb.sh $(RELEASE) $(VERSION) $(TARGET)/deb
+
+.PHONY: all guest archive command test check demo bench fmt clean install uninstall deb

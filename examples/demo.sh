@@ -1,5 +1,5 @@
 #!/bin/sh
-# Real programs through hours of simulated time: what `make demo` runs.
+# Real programs through days of simulated time: what `make demo` runs.
 #
 # Wherever it is started: SHIM=path/to/shim sh examples/demo.sh
 set -eu
@@ -41,5 +41,25 @@ show sqlite3 :memory: 'select hex(randomblob(8)), datetime()'
 show openssl rand -hex 16
 show openssl rand -hex 16
 
+echo
+echo "A scenario: three hosts, nine programs, a day (examples/scenarios/first.yaml)."
+scenario=$(dirname "$0")/scenarios/first.yaml
+data=$(mktemp -d)
+trap 'rm -rf "$data"' EXIT
+printf '\n$ shim run %s\n' "$scenario"
+"$shim" run --data-directory "$data/first" "$scenario"
+
+echo
+echo "What some of them wrote:"
+for file in alice/date.1002 alice/python3.1001 bob/sqlite3.1001 bob/sha256sum.1002 carol/perl.1001; do
+    printf '%s:\n' "$file.stdout"
+    tail -n 2 "$data/first/hosts/$file.stdout" | sed 's/^/    /'
+done
+
+echo
+echo "Is it repeatable? Twice, with different numbers of workers, every byte compared:"
+printf '\n$ shim verify %s\n' "$scenario"
+"$shim" verify --data-directory "$data/verified" "$scenario"
+
 ended=$(date +%s%N)
-printf '\n25 hours of simulated time in %d ms.\n' $(((ended - began) / 1000000))
+printf '\n97 hours of simulated time in %d ms.\n' $(((ended - began) / 1000000))

@@ -11,7 +11,9 @@
 #![allow(unsafe_code)]
 #![allow(non_snake_case, reason = "the names are the seed's")]
 
-use core::ffi::{c_char, c_int, c_long};
+pub mod embed;
+
+use core::ffi::{c_char, c_int, c_long, c_void};
 use core::sync::atomic::Ordering::Relaxed;
 
 use shim_abi::Errno;
@@ -27,7 +29,7 @@ use crate::capi::shmem::{
 };
 use crate::local::clock;
 use crate::thread::{Slot, exit_thread};
-use crate::{arch, boot, sys};
+use crate::{arch, boot, names, sys};
 
 fn slot() -> Option<&'static Slot> {
     boot::is_managed().then(Slot::current)
@@ -79,7 +81,7 @@ pub unsafe fn shim_api_syscall(n: c_long, a: u64, b: u64, c: u64, d: u64, e: u64
     }
 }
 
-fn set_errno(errno: Errno) {
+pub(crate) fn set_errno(errno: Errno) {
     let function = arch::errno_location();
     if function == 0 {
         return; // No libc, no errno.
@@ -175,6 +177,16 @@ pub unsafe fn shim_host_name(
     // SAFETY: the caller's promise; the block stays mapped.
     let host = unsafe { host.cast::<HostBlock>().as_ref() };
     let text = host.map_or(&[][..], |block| block.hostname.as_bytes());
+    // SAFETY: the caller's promise.
+    unsafe { copy_text(text, name, size_bytes) }
+}
+
+/// Copy as much of a text as fits, with a NUL; the whole text's length.
+///
+/// # Safety
+///
+/// `size_bytes` writable bytes at `name`, unless that is NULL.
+unsafe fn copy_text(text: &[u8], name: *mut c_char, size_bytes: usize) -> usize {
     if name.is_null() || size_bytes == 0 {
         return text.len();
     }
@@ -184,6 +196,70 @@ pub unsafe fn shim_host_name(
     // SAFETY: as above.
     unsafe { name.wrapping_add(len).write(0) };
     text.len()
+}
+
+/// # Safety
+///
+/// As for getaddrinfo(3), except that `result` may be NULL.
+pub unsafe fn shim_api_getaddrinfo(
+    node: *const c_char,
+    service: *const c_char,
+    hints: *const libc::addrinfo,
+    result: *mut *mut libc::addrinfo,
+) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe { names::lookup::getaddrinfo(node, service, hints, result) }
+}
+
+/// # Safety
+///
+/// As for freeaddrinfo(3), except that `list` may be NULL.
+pub unsafe fn shim_api_freeaddrinfo(list: *mut libc::addrinfo) {
+    // SAFETY: the caller's promise.
+    unsafe { names::list::free_addresses(list) }
+}
+
+/// # Safety
+///
+/// As for getifaddrs(3), except that `result` may be NULL.
+pub unsafe fn shim_api_getifaddrs(result: *mut *mut libc::ifaddrs) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe { names::interfaces::getifaddrs(result) }
+}
+
+/// # Safety
+///
+/// As for freeifaddrs(3), except that `list` may be NULL.
+pub unsafe fn shim_api_freeifaddrs(list: *mut libc::ifaddrs) {
+    // SAFETY: the caller's promise.
+    unsafe { names::list::free_interfaces(list) }
+}
+
+pub fn _shim_is_own_list(list: *const c_void) -> bool {
+    use names::list::{ListOf, is_ours};
+    is_ours(ListOf::Addresses, list.addr()) || is_ours(ListOf::Interfaces, list.addr())
+}
+
+/// # Safety
+///
+/// `address` points at 4 or 16 bytes, as `family` has it; `size_bytes` writable bytes at `name`.
+pub unsafe fn _shim_name_of_address(
+    family: c_int,
+    address: *const c_void,
+    name: *mut c_char,
+    size_bytes: usize,
+) -> usize {
+    let (Some(slot), false) = (slot(), address.is_null()) else { return 0 };
+    let entry = match family {
+        // SAFETY: the caller's promise.
+        libc::AF_INET => slot.names.of_ipv4(unsafe { address.cast::<u32>().read_unaligned() }),
+        // SAFETY: the caller's promise; bytes need no alignment.
+        libc::AF_INET6 => slot.names.of_ipv6(unsafe { &*address.cast::<[u8; 16]>() }),
+        _ => None,
+    };
+    let text = entry.map_or(&[][..], |entry| slot.names.canonical(entry).name.as_bytes());
+    // SAFETY: the caller's promise.
+    unsafe { copy_text(text, name, size_bytes) }
 }
 
 /// # Safety

@@ -17,9 +17,29 @@ use crate::sys::{self, NativeFutex};
 use crate::thread::Slot;
 use crate::{native, trace};
 
-/// How often to look before sleeping. On one processor looking is useless, and the simulator's side
-/// runs only once this one sleeps; on two an answer comes within a few hundred looks.
-const SPINS: u32 = 200;
+/// How often to look, at most, before sleeping: an answer of a simulator on another processor comes within
+/// so many looks. On the same processor looking is useless, because the other side runs only once this one
+/// sleeps; nobody says where it runs, so the thread learns from what happened.
+pub const MAX_SPINS: u32 = 200;
+/// Every so many waits, looking is tried again.
+const WAITS_PER_TRIAL: u32 = 512;
+
+/// Hand control over and wait for it. Looking that brought control is worth repeating, looking that ended
+/// in sleep is halved.
+fn exchange(slot: &Slot) -> Result<(), shim_sync::Closed> {
+    let futex = NativeFutex::new();
+    let control = Control::new(&slot.thread.channel.control, &futex, Side::Guest);
+    let calls = slot.thread.calls.load(Relaxed);
+    let is_trial = calls.is_multiple_of(WAITS_PER_TRIAL);
+    let spins = if is_trial { MAX_SPINS } else { slot.spins.get() };
+    let result = control.call(spins);
+    if futex.has_slept() {
+        slot.spins.set(spins / 2);
+    } else if spins > 0 {
+        slot.spins.set(MAX_SPINS);
+    }
+    result
+}
 
 /// Where in its arguments a call points to memory that the simulator will read: argument's index and
 /// length in bytes. What is listed here travels with the request, so that the simulator need not reach
@@ -70,11 +90,10 @@ pub fn syscall_with(
 /// Say `request` and carry out what comes back until it is answered; the result.
 pub fn simple(slot: &Slot, request: Request) -> i64 {
     let channel = &slot.thread.channel;
-    let control = Control::new(&channel.control, NativeFutex, Side::Guest);
     let mut request = request;
     loop {
         channel.request.store_request(&request);
-        if control.call(SPINS).is_err() {
+        if exchange(slot).is_err() {
             // The simulator gave this guest up, or is gone: there is nobody to go on for.
             sys::exit_group(125);
         }

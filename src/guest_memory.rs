@@ -67,6 +67,15 @@ pub fn write_bytes(to: GuestAddr, bytes: &[u8]) -> Result<(), Errno> {
     if left == 0 { Ok(()) } else { Err(Errno::EFAULT) }
 }
 
+/// Copy `bytes` to the guest; how many of them were stored before an address faulted.
+pub fn write_some(to: GuestAddr, bytes: &[u8]) -> usize {
+    if check(to, bytes.len()).is_err() {
+        return 0;
+    }
+    // SAFETY: `bytes` is ours; the target is guest memory, checked above.
+    bytes.len() - unsafe { copy_guest(to.0 as *mut u8, bytes.as_ptr(), bytes.len()) }
+}
+
 /// Read a value.
 pub fn read_value<T: Plain>(from: GuestAddr) -> Result<T, Errno> {
     check(from, size_of::<T>())?;

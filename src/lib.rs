@@ -19,7 +19,8 @@
 //!
 //! [`boot`] makes a guest of a process, step by step. [`thread`] holds the slot, through which everything is
 //! reached. [`guest_memory`] is the only way to guest memory. [`sys`] makes the shim's own calls. [`trace`]
-//! tells the simulator beside answers. `rt` is what a library without a runtime needs; `capi` is the C
+//! tells the simulator beside answers. [`names`] answers what programs ask about names and interfaces, as
+//! functions of the C interface and not on the way of a call. `rt` is what a library without a runtime needs; `capi` is the C
 //! interface (its texts become the headers), [`capi_impl`] what is behind it.
 //!
 //! # Rules
@@ -42,6 +43,7 @@ mod forward;
 mod frame;
 mod guest_memory;
 mod local;
+mod names;
 mod native;
 mod rt;
 mod serve;

@@ -44,12 +44,19 @@ pub fn execute(number: u32, args: [u64; 6]) -> i64 {
     unsafe { arch::syscall(number.into(), args) }
 }
 
-/// Execute a guest's call that may wait in wall time: a pending signal ends it with EINTR.
+/// Execute a guest's call that may wait in wall time: a pending signal that is not blocked ends it with
+/// EINTR; a kick for another reason does not.
 pub fn execute_interruptible(slot: &Slot, number: u32, args: [u64; 6]) -> i64 {
+    let pending = &slot.thread.pending_signals;
     let unblocked = !slot.thread.signal_mask.load(Relaxed);
-    // SAFETY: as for `execute`.
-    unsafe {
-        arch::syscall_interruptible(number.into(), args, &slot.thread.pending_signals, unblocked)
+    loop {
+        // SAFETY: as for `execute`.
+        let result =
+            unsafe { arch::syscall_interruptible(number.into(), args, pending, unblocked) };
+        let is_interrupted = Errno::from_return(result) == Some(Errno::EINTR);
+        if !is_interrupted || pending.load(Relaxed) & unblocked != 0 {
+            return result;
+        }
     }
 }
 

@@ -12,10 +12,12 @@
 
 use core::sync::atomic::Ordering::Relaxed;
 
+use shim_abi::event::Request;
+
 use crate::frame::{Frame, kind};
 use crate::local::clock;
 use crate::thread::{FaultReason, Slot};
-use crate::{arch, dispatch, signal, sys};
+use crate::{arch, dispatch, forward, signal, sys};
 
 /// What the entry calls, on the shim's stack.
 #[unsafe(no_mangle)]
@@ -25,21 +27,24 @@ extern "C" fn shim_serve(frame: *mut Frame) {
 }
 
 fn serve(slot: &'static Slot, frame: &mut Frame) {
-    debug_assert!(!slot.is_serving.replace(true), "the shim's stack was not empty");
-    let calls = &slot.thread.calls;
-    calls.store(calls.load(Relaxed).wrapping_add(1), Relaxed);
+    let thread = slot.thread;
+    debug_assert!(thread.is_serving.load(Relaxed) == 0, "the shim's stack was not empty");
+    thread.is_serving.store(1, Relaxed);
+    let calls = thread.calls.load(Relaxed);
+    thread.calls.store(calls.wrapping_add(1), Relaxed);
     if frame.kind == kind::CALL {
         slot.restart.set(None);
         let result = dispatch::call(slot, frame);
         frame.set_result(result);
     } else {
-        fault(slot, frame);
+        fault(slot, frame, calls);
     }
     signal::deliver_pending(slot, frame);
-    slot.is_serving.set(false);
+    thread.is_serving.store(0, Relaxed);
 }
 
-fn fault(slot: &'static Slot, frame: &mut Frame) {
+/// A fault or a kick; the thread has made so many `calls` before.
+fn fault(slot: &'static Slot, frame: &mut Frame, calls: u32) {
     match slot.fault_reason.get() {
         reason @ (FaultReason::Tsc | FaultReason::TscAndCpu) => {
             clock::charge(slot, slot.manager.vdso_latency_ns);
@@ -52,8 +57,17 @@ fn fault(slot: &'static Slot, frame: &mut Frame) {
             }
         }
         FaultReason::Cpuid => emulate_cpuid(slot, frame),
-        FaultReason::Kick => {}
+        FaultReason::Kick => preempt(slot, calls),
         FaultReason::Signal => signal::deliver_fault(slot, frame),
+    }
+}
+
+/// Hand over, if that is what the kick was for: the simulator saw this thread compute for too long and make
+/// no call meanwhile.
+fn preempt(slot: &Slot, calls: u32) {
+    if slot.thread.preempt_at.load(Relaxed) == u64::from(calls) + 1 {
+        clock::charge(slot, slot.host.preemption_ns);
+        forward::simple(slot, Request::Preempted);
     }
 }
 

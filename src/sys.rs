@@ -9,6 +9,7 @@
 //! System calls with pointers to live values of the caller.
 #![allow(unsafe_code)]
 
+use core::cell::Cell;
 use core::ffi::CStr;
 use core::sync::atomic::AtomicU32;
 
@@ -148,6 +149,11 @@ pub fn set_native_mask(mask: u64) {
     );
 }
 
+/// Block one signal natively, and nothing else.
+pub fn block_only(signal: u32) {
+    set_native_mask(1 << (signal - 1));
+}
+
 /// Block every signal natively.
 pub fn block_all_signals() {
     set_native_mask(u64::MAX);
@@ -175,12 +181,25 @@ pub fn exit_group(status: i32) -> ! {
     }
 }
 
-/// The futex of the channel.
-#[derive(Clone, Copy)]
-pub struct NativeFutex;
+/// The futex of the channel; it remembers whether it slept.
+pub struct NativeFutex {
+    has_slept: Cell<bool>,
+}
 
-impl shim_sync::Futex<AtomicU32> for NativeFutex {
+impl NativeFutex {
+    /// One that has not slept.
+    pub fn new() -> Self {
+        NativeFutex { has_slept: Cell::new(false) }
+    }
+    /// Whether a wait has slept.
+    pub fn has_slept(&self) -> bool {
+        self.has_slept.get()
+    }
+}
+
+impl shim_sync::Futex<AtomicU32> for &NativeFutex {
     fn wait(&self, word: &AtomicU32, expected: u32) {
+        self.has_slept.set(true);
         let _ = call(
             nr::futex,
             [word.as_ptr() as u64, libc::FUTEX_WAIT as u64, expected.into(), 0, 0, 0],

@@ -158,6 +158,13 @@ pub fn log_line(slot: &Slot, level: u8, text: core::fmt::Arguments<'_>) {
     push(slot, RecordKind::Log, level, line.as_bytes());
 }
 
+/// Write a log record of the program's own, if the host wants its level.
+pub fn log_bytes(slot: &Slot, level: u8, text: &[u8]) {
+    if u32::from(level) <= slot.host.log_level.load(Relaxed) {
+        push(slot, RecordKind::Log, level, text);
+    }
+}
+
 /// Make [`log`]'s macros arrive here.
 pub fn install_logger(level: u32) {
     if log::set_logger(&LOGGER).is_ok() {

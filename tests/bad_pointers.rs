@@ -10,7 +10,11 @@ use shim_testkit::guest::compile;
 use shim_testkit::{Folder, Libc, Run, Status};
 
 /// Calls whose results may differ, and why.
-const EXCUSED: &[(&str, &str)] = &[];
+const EXCUSED: &[(&str, &str)] = &[
+    ("settimeofday", "only root may, and a guest may not even if the test runs as root"),
+    ("sethostname", "the same"),
+    ("setdomainname", "the same"),
+];
 
 fn lines(text: &str) -> Vec<(&str, &str)> {
     text.lines().map(|line| line.split_once(' ').expect("a call and its results")).collect()
@@ -26,7 +30,7 @@ fn a_thousand_bad_pointers_to_every_call() {
     let (native, results) = (lines(&native), lines(&text));
     let mut words = String::new();
     for (i, (call, expected)) in native.iter().enumerate() {
-        let is_excused = EXCUSED.iter().any(|(name, _)| call.starts_with(name));
+        let is_excused = EXCUSED.iter().any(|(name, _)| call.split('(').next() == Some(name));
         let found = results.get(i).map_or("nothing", |(_, found)| *found);
         if found != *expected && !is_excused {
             _ = writeln!(words, "{call}\n  native: {expected}\n  guest:  {found}");
@@ -34,5 +38,5 @@ fn a_thousand_bad_pointers_to_every_call() {
     }
     assert!(words.is_empty(), "\n{words}");
     assert_eq!(guest.status, Status::Code(0), "{guest:?}");
-    assert!(native.len() > 140, "{} calls", native.len());
+    assert!(native.len() > 130, "{} calls", native.len());
 }

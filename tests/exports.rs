@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use shim_testkit::built::{library, root};
+use shim_testkit::built::{built, library, root};
 
 /// What a tool says about the library.
 fn tool(program: &str, arguments: &[&str]) -> String {
@@ -85,6 +85,39 @@ fn without_comments(text: &str) -> String {
         rest = after.split_once("*/").map_or("", |(_, after)| after);
     }
     out + rest
+}
+
+/// What stands before the C library's functions: unversioned names, and nothing needed but libshim.
+#[test]
+fn the_interposer_exports_its_map_and_needs_libshim_only() {
+    let file = built().library.with_file_name("libshim-preload.so.1").display().to_string();
+    let say = |program: &str, arguments: &[&str]| {
+        let output = Command::new(program)
+            .args(arguments)
+            .arg(&file)
+            .env("LC_ALL", "C")
+            .output()
+            .unwrap_or_else(|error| panic!("{program} cannot be started: {error}"));
+        String::from_utf8(output.stdout).expect("binutils write ASCII")
+    };
+    let exports = say("nm", &["-D", "--defined-only", "--format=just-symbols"]);
+    let exports: BTreeSet<&str> = exports.lines().collect();
+    let map = source("crates/shim-preload/src/preload.map");
+    let mapped: BTreeSet<&str> = map
+        .lines()
+        .filter_map(|line| line.trim().strip_suffix(';'))
+        .filter(|name| name.starts_with(|c: char| c.is_alphabetic()))
+        .collect();
+    assert_eq!(exports, mapped, "left: the library, right: its map");
+    let dynamic = say("readelf", &["-dW"]);
+    let needed: Vec<_> = dynamic.lines().filter(|line| line.contains("(NEEDED)")).collect();
+    assert!(matches!(needed[..], [one] if one.contains("[libshim.so.1]")), "{needed:?}");
+    for words in ["soname: [libshim-preload.so.1]", "runpath: [$ORIGIN]"] {
+        assert!(dynamic.contains(words), "{words}: {dynamic}");
+    }
+    let undefined = say("nm", &["-D", "--undefined-only"]);
+    let strange = undefined.lines().filter(|line| !line.contains(" w ") && !line.contains("shim_"));
+    assert_eq!(strange.collect::<Vec<_>>(), [""; 0]);
 }
 
 #[test]

@@ -6,47 +6,11 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
 
-use shim_testkit::built::{built, library, root, target_dir};
+use shim_testkit::built::{library, root};
 use shim_testkit::guest::compile_with;
+use shim_testkit::installed::{pkg_config, prefix, with_library};
 use shim_testkit::{Folder, Libc, Outcome, Run, Status};
-
-/// Where `make install` has put everything.
-fn prefix() -> &'static Path {
-    static INSTALLED: OnceLock<PathBuf> = OnceLock::new();
-    INSTALLED.get_or_init(|| {
-        let prefix = target_dir().join("installed");
-        _ = std::fs::remove_dir_all(&prefix);
-        let release = built().command.parent().expect("it lies in a folder");
-        let output = Command::new("make")
-            .arg("install")
-            .arg(format!("PREFIX={}", prefix.display()))
-            .arg(format!("RELEASE={}", release.display()))
-            .current_dir(root())
-            .env_remove("MAKEFLAGS")
-            .output()
-            .expect("make can be started");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        prefix
-    })
-}
-
-fn pkg_config(arguments: &[&str]) -> String {
-    let output = Command::new("pkg-config")
-        .args(arguments)
-        .arg("shim")
-        .env("PKG_CONFIG_PATH", prefix().join("lib/pkgconfig"))
-        .output()
-        .expect("pkg-config can be started");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).expect("it is ASCII").trim().to_owned()
-}
-
-/// `run`, with the installed library where the loader looks.
-fn with_library(run: Run) -> Run {
-    run.env("LD_LIBRARY_PATH", prefix().join("lib"))
-}
 
 #[track_caller]
 fn assert_prints(outcome: &Outcome, text: &str) {
@@ -61,10 +25,10 @@ fn pkg_config_describes_the_library() {
     assert_eq!(shared, fixed, "the library has no dependencies of its own");
 }
 
-#[test]
-fn the_example_runs_natively_and_as_a_guest() {
+/// An example, by every compiler that users have; each executable is handed to `check`.
+fn with_each_compiler(example: &str, check: impl Fn(&Path)) {
     let flags = pkg_config(&["--cflags", "--libs"]);
-    let source = root().join("examples/c/hello.c");
+    let source = root().join("examples/c").join(format!("{example}.c"));
     let folder = Folder::new();
     for (compiler, arguments) in [
         ("gcc", &["-std=c99", "-D_POSIX_C_SOURCE=200809L"][..]),
@@ -83,14 +47,46 @@ fn the_example_runs_natively_and_as_a_guest() {
             .output()
             .unwrap_or_else(|error| panic!("{compiler} cannot be started: {error}"));
         assert!(output.status.success(), "{compiler}: {}", String::from_utf8_lossy(&output.stderr));
+        check(&program);
+    }
+}
+
+#[test]
+fn the_example_runs_natively_and_as_a_guest() {
+    with_each_compiler("hello", |program| {
         let version = env!("CARGO_PKG_VERSION");
-        let native = with_library(Run::native(&program)).finish();
+        let native = with_library(Run::native(program)).finish();
         assert_prints(&native, &format!("libshim {version}: running natively\n"));
-        let guest =
-            with_library(Run::native(&program)).as_guest(["--quiet", "--hostname", "alpha"]);
+        let guest = with_library(Run::native(program)).as_guest(["--quiet", "--hostname", "alpha"]);
         let expected = format!("libshim {version}: running on alpha, 3600 s after the start\n");
         assert_prints(&guest.finish(), &expected);
-    }
+    });
+}
+
+#[test]
+fn a_program_learns_where_it_is() {
+    with_each_compiler("whereami", |program| {
+        let run = with_library(Run::native(program)).args(["localhost", "127.1"]);
+        let native = run.clone().finish().expect_success().text();
+        assert!(
+            native.contains(", real\n")
+                && native.contains("interface lo: 127.0.0.1, mask 255.0.0.0\n")
+        );
+        assert!(native.ends_with(" UTC\n") && !native.contains("simulated time"), "{native}");
+        assert!(native.contains("127.1: 127.0.0.1\nreal time: 20"), "{native}");
+        let guest =
+            run.as_guest(["--quiet", "--hostname", "alpha"]).finish().expect_success().text();
+        let (simulated, real) = guest.split_once("since the start: ").expect("it tells both");
+        let expected = "host: alpha, simulated\n\
+                        interface lo: 127.0.0.1, mask 255.0.0.0\n\
+                        interface eth0: 11.0.0.1, mask 255.0.0.0\n\
+                        interface lo: ::1, mask ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff\n\
+                        localhost: ::1\nlocalhost: 127.0.0.1\n127.1: 127.0.0.1\n\
+                        simulated time: 2000-01-01 00:00:00 UTC\n";
+        assert_eq!(simulated, expected);
+        // No machine shows 2000 any more.
+        assert!(real.contains("real time: 20") && !real.contains("real time: 2000"), "{real}");
+    });
 }
 
 /// `tests/guests/capi.c`, linked with the library.

@@ -24,6 +24,7 @@ const DIRECTION: &[(&str, &[&str])] = &[
     ("shim-sync", &["shim-abi"]),
     ("shim-arena", &[]),
     ("shim", &["shim-abi", "shim-sync"]),
+    ("shim-preload", &[]),
     ("shim-kernel", &["shim-abi"]),
     ("shim-supervisor", &["shim-abi", "shim-sync"]),
     ("shim-host", &["shim-abi", "shim-sync", "shim-arena", "shim-kernel", "shim-supervisor"]),
@@ -37,6 +38,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("shim-abi", &[]),
     ("shim-sync", &[]),
     ("shim", &["libc", "log", "rustix"]),
+    ("shim-preload", &[]),
     ("shim-kernel", &["libc"]),
 ];
 

@@ -1,4 +1,4 @@
-/* System calls as the guest makes them, and simulated time. */
+/* System calls as the guest makes them, names and interfaces, simulated time. */
 
 /* SPDX-License-Identifier: MIT OR Apache-2.0
    Made from src/capi/ by `cargo run -p shim-gen`; do not edit. */
@@ -10,6 +10,13 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "shim/export.h"
+
+#include <ifaddrs.h>
+#include <netdb.h>
+
+struct addrinfo;
+struct ifaddrs;
+
 
 #ifdef __cplusplus
 extern "C" {
@@ -41,6 +48,84 @@ int64_t shim_api_syscall(long n,
                          uint64_t arg4,
                          uint64_t arg5,
                          uint64_t arg6);
+
+/**
+ * Translate a name and a service into socket addresses, as getaddrinfo(3) does.
+ *
+ * In a simulation the hosts of the simulation are known, by name and alias, and the loopback names;
+ * services are known by number and by the common names of IANA. It is answered inside the guest
+ * and costs simulated time like a system call. All flags, families, socket types and protocols mean
+ * what they mean to glibc; results are ordered by RFC 3484. Include <netdb.h> for the types.
+ *
+ * node: a host's name or address; NULL for this host.
+ * service: a service's name or number; NULL for none.
+ * hints: what is asked for; NULL for everything.
+ * result: where the list goes.
+ * Ownership: the list is the caller's, to be freed by shim_api_freeaddrinfo, not by freeaddrinfo(3).
+ * Returns: 0, or an EAI_* constant, of which gai_strerror(3) tells the meaning; then nothing is stored.
+ * Errors: those of getaddrinfo(3), but for EAI_AGAIN: all names are always known. EAI_NONAME for a
+ * name that no host has, EAI_NODATA for one without an address of the family. EAI_SYSTEM with errno
+ * EFAULT if result is NULL.
+ * Threads and signals: safe from any thread; in a simulation also in a signal handler.
+ * Outside a simulation: addresses written as numbers and NULL are answered in the same way; for what
+ * depends on the machine's files and interfaces, the C library's own getaddrinfo is called. A program
+ * without a dynamic C library knows the loopback names only.
+ * Since: 0.1.
+ */
+SHIM_API
+SHIM_NODISCARD
+int shim_api_getaddrinfo(const char *node,
+                         const char *service,
+                         const struct addrinfo *hints,
+                         struct addrinfo **result);
+
+/**
+ * Free a list that shim_api_getaddrinfo made, or the rest of one.
+ *
+ * list: an element of the list; it and all that follow it are freed. NULL does nothing. A list that
+ * is not the library's own is freed by the C library's freeaddrinfo(3).
+ * Returns: nothing.
+ * Errors: none.
+ * Threads and signals: safe from any thread, for lists that no other thread uses.
+ * Outside a simulation: the same.
+ * Since: 0.1.
+ */
+SHIM_API
+void shim_api_freeaddrinfo(struct addrinfo *list);
+
+/**
+ * List the interfaces of this machine and their addresses, as getifaddrs(3) does.
+ *
+ * A simulated host has the interfaces lo and eth0. The list has, as on Linux, an entry of family
+ * AF_PACKET for each of them, then one for each address, with netmask and, for IPv4 on eth0, broadcast
+ * address. Include <ifaddrs.h> for the type.
+ *
+ * result: where the list goes.
+ * Ownership: the list is the caller's, to be freed by shim_api_freeifaddrs, not by freeifaddrs(3).
+ * Returns: 0, or -1 with errno set; then nothing is stored.
+ * Errors: EFAULT if result is NULL, ENOMEM; outside a simulation those of getifaddrs(3), and ENOSYS in
+ * a program without a dynamic C library.
+ * Threads and signals: safe from any thread; in a simulation also in a signal handler.
+ * Outside a simulation: the C library's own getifaddrs is called.
+ * Since: 0.1.
+ */
+SHIM_API
+SHIM_NODISCARD
+int shim_api_getifaddrs(struct ifaddrs **result);
+
+/**
+ * Free a list that shim_api_getifaddrs made.
+ *
+ * list: its first element. NULL does nothing. A list that is not the library's own is freed by the C
+ * library's freeifaddrs(3).
+ * Returns: nothing.
+ * Errors: none.
+ * Threads and signals: safe from any thread, for lists that no other thread uses.
+ * Outside a simulation: the same.
+ * Since: 0.1.
+ */
+SHIM_API
+void shim_api_freeifaddrs(struct ifaddrs *list);
 
 /**
  * Whether this process is a guest, that is, runs in a simulation.

@@ -53,4 +53,51 @@ bool shim_interpositionEnabled(void);
 }  // extern "C"
 #endif  // __cplusplus
 
+/**
+ * A part of a function in which the calling thread's system calls go to the real kernel.
+ *
+ * SHIM_NATIVE_BEGIN(was) and SHIM_NATIVE_END(was) stand in the same block, in this order, and
+ * name a variable of the section's own; without its end, or its beginning, a section does not
+ * compile. Sections nest. A section is left at its end, not by return, goto, break or longjmp.
+ *
+ *     SHIM_NATIVE_BEGIN(was);
+ *     fputs("seen by the real machine\n", file);
+ *     SHIM_NATIVE_END(was);
+ *
+ * Threads and signals, and outside a simulation: as shim_swapAllowNativeSyscalls.
+ * Since 0.1.
+ */
+#define SHIM_NATIVE_BEGIN(was) { const bool was = shim_swapAllowNativeSyscalls(true)
+#define SHIM_NATIVE_END(was) (void)shim_swapAllowNativeSyscalls(was); } (void)0
+
+#ifdef __cplusplus
+namespace shim {
+
+/**
+ * The same for C++: a native section from here to the end of the block, however it is left.
+ *
+ *     {
+ *         shim::native_section native;
+ *         file << "seen by the real machine\n" << std::flush;
+ *     }
+ *
+ * Constructed with false, it is a simulated section within a native one. An object belongs to the
+ * thread that made it.
+ * Since 0.1.
+ */
+class native_section {
+public:
+    explicit native_section(bool is_native = true) noexcept
+        : was_native_(shim_swapAllowNativeSyscalls(is_native)) {}
+    ~native_section() { (void)shim_swapAllowNativeSyscalls(was_native_); }
+    native_section(const native_section &) = delete;
+    native_section &operator=(const native_section &) = delete;
+
+private:
+    const bool was_native_;
+};
+
+} // namespace shim
+#endif
+
 #endif  /* SHIM_NATIVE_H */

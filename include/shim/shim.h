@@ -34,5 +34,6 @@
 #include "shim/native.h"
 #include "shim/shmem.h"
 #include "shim/thread.h"
+#include "shim/log.h"
 
 #endif /* SHIM_SHIM_H */

@@ -24,8 +24,33 @@
 
 /* Protocol between library and simulator at the time of these headers. */
 #define SHIM_PROTOCOL_VERSION_MAJOR 0
-#define SHIM_PROTOCOL_VERSION_MINOR 1
+#define SHIM_PROTOCOL_VERSION_MINOR 2
 
+
+/**
+ * The program's system calls arrive at the simulation.
+ */
+#define SHIM_FEATURE_SYSCALLS 1ull
+
+/**
+ * The program's clocks show simulated time, also those that it reads without a system call.
+ */
+#define SHIM_FEATURE_CLOCKS 2ull
+
+/**
+ * The functions of names and interfaces know the simulation's hosts.
+ */
+#define SHIM_FEATURE_NAMES 4ull
+
+/**
+ * The time stamp counter shows simulated time.
+ */
+#define SHIM_FEATURE_TSC 8ull
+
+/**
+ * The instruction CPUID tells about the simulated machine.
+ */
+#define SHIM_FEATURE_CPUID 16ull
 
 #ifdef __cplusplus
 extern "C" {
@@ -62,6 +87,22 @@ uint32_t shim_version(void);
 SHIM_API
 SHIM_NODISCARD
 uint32_t shim_protocol_version(void);
+
+/**
+ * What this process has of a simulation.
+ *
+ * Some of it depends on the processor and on how the simulator was asked to run; a program that
+ * needs it asks here, not for a version. Bits that these headers do not name may be set too.
+ *
+ * Returns: the SHIM_FEATURE_* bits that hold.
+ * Errors: none.
+ * Threads and signals: safe from any thread and in a signal handler; makes no system call.
+ * Outside a simulation: 0.
+ * Since: 0.1.
+ */
+SHIM_API
+SHIM_NODISCARD
+uint64_t shim_features(void);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -12,10 +12,14 @@
 use core::cell::Cell;
 use core::ffi::CStr;
 use core::fmt::Write;
+use core::sync::atomic::Ordering::Relaxed;
 
-use shim_abi::address::{PRIVATE, READ_ONLY_REGION, RESERVATION, RESERVATION_BYTES, SHARED_REGION};
+use shim_abi::address::{
+    NAMES_REGION, PRIVATE, READ_ONLY_REGION, RESERVATION, RESERVATION_BYTES, SHARED_REGION,
+};
 use shim_abi::block::{BlockHeader, BlockKind, ShmSafe};
 use shim_abi::handoff::Handoff;
+use shim_abi::names::{LOOPBACK_NAMES, MAX_NAMES, NameEntry, Names, NamesBlock};
 use shim_abi::process::{FIRST_HIDDEN_DESCRIPTOR, ProcessBlock};
 use shim_abi::region::{self, InodeTimes, MAX_INODE_TIMES, ReadOnlyRegion};
 use shim_abi::thread::ThreadBlock;
@@ -23,6 +27,7 @@ use shim_abi::thread::ThreadBlock;
 use super::environment::Found;
 use super::give_up;
 use crate::arch;
+use crate::forward::MAX_SPINS;
 use crate::sys;
 use crate::thread::{FaultReason, Slot};
 use crate::trace::FixedText;
@@ -67,8 +72,11 @@ pub fn make(handoff: Handoff, found: &Found) -> &'static Slot {
         at(SHARED_REGION + offset(region::thread_offset(handoff.thread_index)));
     check(&read_only.manager.header, BlockKind::Manager, &read_only.manager);
     check(&read_only.host.header, BlockKind::Host, &read_only.host);
+    let names = map_names(&handoff, read_only.manager.names_fd);
     check(&process.header, BlockKind::Process, process);
     check(&thread.header, BlockKind::Thread, thread);
+    // The image before was serving its execve.
+    thread.is_serving.store(0, Relaxed);
 
     let (fp_bytes, fp_components) = fp_layout();
     let slot = Slot {
@@ -86,8 +94,10 @@ pub fn make(handoff: Handoff, found: &Found) -> &'static Slot {
         process,
         thread,
         inode_times: inode_times(),
+        names,
         handoff,
         first_hidden: if found.handoff_fd > 2 { found.handoff_fd } else { FIRST_HIDDEN_DESCRIPTOR },
+        spins: Cell::new(MAX_SPINS),
         allows_native: Cell::new(false),
         deliver: Cell::new(None),
         restart: Cell::new(None),
@@ -100,7 +110,6 @@ pub fn make(handoff: Handoff, found: &Found) -> &'static Slot {
         fp_components,
         native_stack: SIGNAL_STACK,
         native_stack_bytes: SIGNAL_STACK_BYTES,
-        is_serving: Cell::new(false),
     };
     let has_fsgsbase = slot.has_fsgsbase;
     let place = SLOT as *mut Slot;
@@ -127,8 +136,27 @@ fn map_fixed(at: usize, bytes: usize, protection: i32, flags: i32, fd: i32) {
     }
 }
 
-/// Map a memory file of the simulator's, through its descriptor table in /proc.
-fn map_file(handoff: &Handoff, fd: u32, at: usize, bytes: usize, is_shared: bool) {
+/// Map the names of the simulation. Descriptor 0: there are none but the loopback names.
+fn map_names(handoff: &Handoff, fd: u32) -> Names<'static> {
+    if fd == 0 {
+        return Names::new(&LOOPBACK_NAMES);
+    }
+    let bytes = map_file(handoff, fd, NAMES_REGION, size_of::<NamesBlock>(), false);
+    let block: &NamesBlock = at(NAMES_REGION);
+    check(&block.header, BlockKind::Names, block);
+    let count = block.count as usize;
+    if count > MAX_NAMES || size_of::<NamesBlock>() + count * size_of::<NameEntry>() > bytes {
+        give_up(format_args!("the table of names is shorter than it says"));
+    }
+    let first = (NAMES_REGION + size_of::<NamesBlock>()) as *const NameEntry;
+    // SAFETY: so many entries lie in the file, as just checked; it is mapped for the process's life, and
+    // nobody can write or shrink it.
+    Names::new(unsafe { core::slice::from_raw_parts(first, count) })
+}
+
+/// Map a memory file of the simulator's, through its descriptor table in /proc: `bytes` of it, or, if
+/// it is read-only, all of it; how many bytes there are.
+fn map_file(handoff: &Handoff, fd: u32, at: usize, bytes: usize, is_shared: bool) -> usize {
     let mut path = FixedText::<64>::new();
     let _ = write!(path, "/proc/{}/fd/{}\0", handoff.simulator_pid, fd);
     let name = CStr::from_bytes_until_nul(path.as_bytes()).unwrap_or(c"");
@@ -149,8 +177,13 @@ fn map_file(handoff: &Handoff, fd: u32, at: usize, bytes: usize, is_shared: bool
     if size < bytes {
         give_up(format_args!("the simulator's memory file is too small ({size} of {bytes} bytes)"));
     }
+    let bytes = if is_shared { bytes } else { size };
+    if !is_shared && at + bytes > SHARED_REGION {
+        give_up(format_args!("the simulator's memory file is too large ({bytes} bytes)"));
+    }
     map_fixed(at, bytes, protection, libc::MAP_SHARED | libc::MAP_FIXED, opened as i32);
     sys::close(opened);
+    bytes
 }
 
 fn offset(checked: Option<usize>) -> usize {

@@ -1,17 +1,20 @@
-//! `api.h`: system calls as the guest makes them, and the guest's own clock.
+//! `api.h`: system calls as the guest makes them, names and interfaces, and the guest's own clock.
 //!
-//! A call's number and arguments come in; its result goes out as `syscall(2)` gives it. Always true:
-//! the same call gives the same result whether the program makes it by itself or through here, except
-//! that the native toggle of the calling thread does not apply. Switching calls to the real kernel is
+//! A call's number and arguments come in, or a question about names; its result goes out as `syscall(2)`
+//! or the C library's function gives it. Always true: the same call gives the same result whether the
+//! program makes it by itself or through here, except that the native toggle of the calling thread does
+//! not apply. Switching calls to the real kernel is
 //! not here (see `native.h`).
 //!
 //! # Safety
 //!
-//! The unsafety of this file is its exported names (unique by prefix and version node) and a system
-//! call whose arguments only the caller can vouch for.
+//! The unsafety of this file is its exported names (unique by prefix and version node) and calls whose
+//! arguments only the caller can vouch for.
 #![allow(unsafe_code)]
 
-use core::ffi::c_long;
+use core::ffi::{c_char, c_int, c_long};
+
+use libc::{addrinfo, ifaddrs};
 
 /// Make system call number n as the program itself would.
 ///
@@ -41,6 +44,90 @@ pub unsafe extern "C" fn shim_api_syscall(
 ) -> i64 {
     // SAFETY: the caller vouches for the call and its arguments, as it does for syscall(2).
     unsafe { crate::capi_impl::shim_api_syscall(n, arg1, arg2, arg3, arg4, arg5, arg6) }
+}
+
+/// Translate a name and a service into socket addresses, as getaddrinfo(3) does.
+///
+/// In a simulation the hosts of the simulation are known, by name and alias, and the loopback names;
+/// services are known by number and by the common names of IANA. It is answered inside the guest
+/// and costs simulated time like a system call. All flags, families, socket types and protocols mean
+/// what they mean to glibc; results are ordered by RFC 3484. Include <netdb.h> for the types.
+///
+/// node: a host's name or address; NULL for this host.
+/// service: a service's name or number; NULL for none.
+/// hints: what is asked for; NULL for everything.
+/// result: where the list goes.
+/// Ownership: the list is the caller's, to be freed by shim_api_freeaddrinfo, not by freeaddrinfo(3).
+/// Returns: 0, or an EAI_* constant, of which gai_strerror(3) tells the meaning; then nothing is stored.
+/// Errors: those of getaddrinfo(3), but for EAI_AGAIN: all names are always known. EAI_NONAME for a
+/// name that no host has, EAI_NODATA for one without an address of the family. EAI_SYSTEM with errno
+/// EFAULT if result is NULL.
+/// Threads and signals: safe from any thread; in a simulation also in a signal handler.
+/// Outside a simulation: addresses written as numbers and NULL are answered in the same way; for what
+/// depends on the machine's files and interfaces, the C library's own getaddrinfo is called. A program
+/// without a dynamic C library knows the loopback names only.
+/// Since: 0.1.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shim_api_getaddrinfo(
+    node: *const c_char,
+    service: *const c_char,
+    hints: *const addrinfo,
+    result: *mut *mut addrinfo,
+) -> c_int {
+    // SAFETY: the caller vouches for its strings, hints and result.
+    unsafe { crate::capi_impl::shim_api_getaddrinfo(node, service, hints, result) }
+}
+
+/// Free a list that shim_api_getaddrinfo made, or the rest of one.
+///
+/// list: an element of the list; it and all that follow it are freed. NULL does nothing. A list that
+/// is not the library's own is freed by the C library's freeaddrinfo(3).
+/// Returns: nothing.
+/// Errors: none.
+/// Threads and signals: safe from any thread, for lists that no other thread uses.
+/// Outside a simulation: the same.
+/// Since: 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shim_api_freeaddrinfo(list: *mut addrinfo) {
+    // SAFETY: the caller vouches that the list is one and not freed yet.
+    unsafe { crate::capi_impl::shim_api_freeaddrinfo(list) }
+}
+
+/// List the interfaces of this machine and their addresses, as getifaddrs(3) does.
+///
+/// A simulated host has the interfaces lo and eth0. The list has, as on Linux, an entry of family
+/// AF_PACKET for each of them, then one for each address, with netmask and, for IPv4 on eth0, broadcast
+/// address. Include <ifaddrs.h> for the type.
+///
+/// result: where the list goes.
+/// Ownership: the list is the caller's, to be freed by shim_api_freeifaddrs, not by freeifaddrs(3).
+/// Returns: 0, or -1 with errno set; then nothing is stored.
+/// Errors: EFAULT if result is NULL, ENOMEM; outside a simulation those of getifaddrs(3), and ENOSYS in
+/// a program without a dynamic C library.
+/// Threads and signals: safe from any thread; in a simulation also in a signal handler.
+/// Outside a simulation: the C library's own getifaddrs is called.
+/// Since: 0.1.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shim_api_getifaddrs(result: *mut *mut ifaddrs) -> c_int {
+    // SAFETY: the caller vouches for its pointer.
+    unsafe { crate::capi_impl::shim_api_getifaddrs(result) }
+}
+
+/// Free a list that shim_api_getifaddrs made.
+///
+/// list: its first element. NULL does nothing. A list that is not the library's own is freed by the C
+/// library's freeifaddrs(3).
+/// Returns: nothing.
+/// Errors: none.
+/// Threads and signals: safe from any thread, for lists that no other thread uses.
+/// Outside a simulation: the same.
+/// Since: 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shim_api_freeifaddrs(list: *mut ifaddrs) {
+    // SAFETY: the caller vouches that the list is one and not freed yet.
+    unsafe { crate::capi_impl::shim_api_freeifaddrs(list) }
 }
 
 /// Whether this process is a guest, that is, runs in a simulation.

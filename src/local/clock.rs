@@ -1,14 +1,16 @@
 //! Clocks: simulated time as Linux shows it.
 //!
 //! Clock ids and addresses in, times out. Always true: a thread's time is the host's now plus what the
-//! thread was charged since; reading a clock never goes back; a reading that would reach `run_until_ns`
-//! hands over first, so that the host's other events happen before it. Sleeping is the kernel's.
+//! thread was charged since; a clock is that, as the host's oscillator counts it, plus an offset, and never
+//! goes back, unless the simulation sets the calendar back; a reading that would reach `run_until_ns` hands
+//! over first, so that the host's other events (jumps of the calendar among them) happen before it.
+//! Sleeping is the kernel's.
 //! See clock_gettime(2), gettimeofday(2), time(2).
 
 use core::sync::atomic::Ordering::Relaxed;
 
-use shim_abi::Errno;
 use shim_abi::event::Request;
+use shim_abi::{Errno, SimTime};
 
 use crate::dispatch::Invocation;
 use crate::forward;
@@ -38,14 +40,27 @@ pub fn respect_limit(slot: &Slot) {
     }
 }
 
+/// What the host's oscillator has counted since the simulation's start.
+fn local_ns(slot: &Slot) -> u64 {
+    slot.host.rate.local_ns(SimTime::from_ns(thread_time_ns(slot)))
+}
+
 /// Calendar time, in nanoseconds since 1970.
 pub fn realtime_ns(slot: &Slot) -> u64 {
-    (slot.manager.start_realtime_ns as u64).wrapping_add(thread_time_ns(slot))
+    let offset_ns = slot.host.realtime_offset_ns.load(Relaxed);
+    let start_ns = slot.manager.start_realtime_ns.saturating_add(offset_ns);
+    start_ns.saturating_add_unsigned(local_ns(slot)).max(0) as u64
+}
+
+/// Calendar time at the simulation's start, as this host saw it; now, if the calendar was set to earlier.
+pub fn realtime_at_start_ns(slot: &Slot) -> i64 {
+    let offset_ns = slot.host.realtime_offset_at_start_ns;
+    slot.manager.start_realtime_ns.saturating_add(offset_ns).clamp(0, realtime_ns(slot) as i64)
 }
 
 /// Time since the host was booted.
 pub fn monotonic_ns(slot: &Slot) -> u64 {
-    slot.host.uptime_at_start_ns.saturating_add(thread_time_ns(slot))
+    slot.host.uptime_at_start_ns.saturating_add(local_ns(slot))
 }
 
 /// CPU time of the process.

@@ -10,14 +10,16 @@ use shim_abi::Errno;
 use shim_abi::random::Stream;
 
 use crate::dispatch::Invocation;
-use crate::guest_memory::{GuestAddr, write_bytes};
+use crate::guest_memory::{GuestAddr, write_some};
 use crate::thread::Slot;
 
 const GRND_NONBLOCK: u64 = 1;
 const GRND_RANDOM: u64 = 2;
 const GRND_INSECURE: u64 = 4;
 /// One call gives at most this, as with Linux.
-const MAX_BYTES: u64 = i32::MAX as u64;
+const MAX_BYTES: u64 = 0x7fff_f000;
+/// Behind the last address that a process can have.
+const ADDRESS_END: u64 = 0x7fff_ffff_f000;
 
 /// Fill `out` from the process's stream.
 pub fn fill(slot: &Slot, out: &mut [u8]) {
@@ -32,17 +34,21 @@ pub fn fill(slot: &Slot, out: &mut [u8]) {
 /// Store `bytes` random bytes at `to`; how many there were before an address faulted.
 pub fn fill_guest(slot: &Slot, to: GuestAddr, bytes: u64) -> Result<i64, Errno> {
     let bytes = bytes.min(MAX_BYTES);
+    if to.0.checked_add(bytes).is_none_or(|end| end > ADDRESS_END) {
+        return Err(Errno::EFAULT);
+    }
     let mut done = 0;
     while done < bytes {
         let mut buffer = [0; 256];
         let piece = &mut buffer[..(bytes - done).min(256) as usize];
         fill(slot, piece);
-        if let Err(errno) = write_bytes(to.offset(done), piece) {
-            return if done == 0 { Err(errno) } else { Ok(done as i64) };
+        let stored = write_some(to.offset(done), piece);
+        done += stored as u64;
+        if stored < piece.len() {
+            break;
         }
-        done += piece.len() as u64;
     }
-    Ok(done as i64)
+    if done == 0 && bytes > 0 { Err(Errno::EFAULT) } else { Ok(done as i64) }
 }
 
 /// getrandom(buffer, bytes, flags)

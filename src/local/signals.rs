@@ -8,17 +8,25 @@
 use core::sync::atomic::Ordering::Relaxed;
 
 use shim_abi::Errno;
+use shim_abi::calls::nr;
 use shim_abi::process::{MAX_SIGNAL, SignalAction};
 
 use crate::dispatch::Invocation;
 use crate::guest_memory::{GuestAddr, read_value, write_value};
-use crate::signal;
 use crate::thread::Slot;
+use crate::{forward, signal};
 
 /// Signals that cannot be blocked: SIGKILL and SIGSTOP.
 pub const UNBLOCKABLE: u64 = 1 << (libc::SIGKILL - 1) | 1 << (libc::SIGSTOP - 1);
 /// The flags that Linux keeps; unknown ones are cleared, so that programs can probe for them.
 const KNOWN_FLAGS: u64 = 0x0000_0807 | 0x0c00_0000 | 0x1000_0000 | 0x4000_0000 | 0x8000_0000;
+const SIG_DFL: u64 = 0;
+const SIG_IGN: u64 = 1;
+/// SIGCHLD, SIGCONT, SIGURG, SIGWINCH.
+const IGNORED_BY_DEFAULT: u64 = 1 << (libc::SIGCHLD - 1)
+    | 1 << (libc::SIGCONT - 1)
+    | 1 << (libc::SIGURG - 1)
+    | 1 << (libc::SIGWINCH - 1);
 const SET_BYTES: u64 = 8;
 const SS_ONSTACK: i32 = 1;
 const SS_DISABLE: i32 = 2;
@@ -52,11 +60,30 @@ pub fn rt_sigaction(call: &mut Invocation<'_>) -> Result<i64, Errno> {
         for (word, value) in words.iter().zip(now) {
             word.store(value, Relaxed);
         }
+        if handler == SIG_IGN || handler == SIG_DFL && IGNORED_BY_DEFAULT & (1 << (signal - 1)) != 0
+        {
+            discard(call.slot, signal);
+        }
     }
     if old != 0 {
         write_value(GuestAddr(old), &before)?;
     }
     Ok(0)
+}
+
+/// A signal that waits, blocked, becomes ignored: it is gone. The kernel holds it, so it is waited for,
+/// which takes no time.
+fn discard(slot: &Slot, signal: u32) {
+    let bit = 1u64 << (signal - 1);
+    let thread = slot.thread;
+    while thread.pending_signals.load(Relaxed) & thread.signal_mask.load(Relaxed) & bit != 0 {
+        let set = [bit, 0];
+        let at = (&raw const set) as u64;
+        let args = [at, 0, 0, SET_BYTES, 0, 0];
+        if forward::syscall_with(slot, nr::rt_sigtimedwait, args, at, &set) < 0 {
+            break;
+        }
+    }
 }
 
 /// rt_sigprocmask(how, new, old, bytes)

@@ -148,7 +148,12 @@ fn set_times(
     flags: u64,
 ) -> Result<i64, Errno> {
     times::flush(slot);
-    let path = if path == 0 { None } else { Some(Path::read(slot, path)?) };
+    let path = match path {
+        // Only a descriptor may stand without a path.
+        0 if dir as i32 == libc::AT_FDCWD => return Err(Errno::EFAULT),
+        0 => None,
+        _ => Some(Path::read(slot, path)?),
+    };
     if path.is_none() {
         visible(slot, dir)?;
     }
@@ -156,10 +161,14 @@ fn set_times(
     if pair.iter().all(|time| time[1] == UTIME_OMIT) {
         return Ok(0);
     }
-    let [accessed_ns, modified_ns] = [resolve(slot, pair[0])?, resolve(slot, pair[1])?];
     let real = pair.map(|time| if time[1] == UTIME_NOW { now(slot) } else { time });
     let address = path.as_ref().map_or(0, Path::address);
     let args = [dir, address, (&raw const real) as u64, flags, 0, 0];
+    let (Ok(accessed_ns), Ok(modified_ns)) = (resolve(slot, pair[0]), resolve(slot, pair[1]))
+    else {
+        // The kernel looks at the path before the times: it says which of them is wrong.
+        return sys::call(nr::utimensat, args).map(|_| 0);
+    };
     match sys::call(nr::utimensat, args) {
         // Who may write a file but does not own it may only set "now".
         Err(Errno::EPERM) if pair == [NOW, NOW] => {

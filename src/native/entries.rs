@@ -69,7 +69,9 @@ pub fn unlink(call: &mut Invocation<'_>) -> Result<i64, Errno> {
         _ => (a, b, c),
     };
     let path = Path::read(call.slot, path)?;
+    let removed = sys::stat_at(dir, path.as_c_str(), NOFOLLOW);
     sys::call(nr::unlinkat, [dir, path.address(), flags, 0, 0, 0])?;
+    times::lost_a_name(call.slot, removed);
     times::touch_parent(call.slot, dir, &path);
     Ok(0)
 }
@@ -84,7 +86,9 @@ pub fn rename(call: &mut Invocation<'_>) -> Result<i64, Errno> {
     };
     let from = Path::read(call.slot, from)?;
     let to = Path::read(call.slot, to)?;
+    let replaced = sys::stat_at(to_dir, to.as_c_str(), NOFOLLOW);
     sys::call(nr::renameat2, [from_dir, from.address(), to_dir, to.address(), flags, 0])?;
+    times::lost_a_name(call.slot, replaced);
     times::touch(call.slot, to_dir, to.as_c_str(), NOFOLLOW, NewTimes::default());
     times::touch_parent(call.slot, from_dir, &from);
     times::touch_parent(call.slot, to_dir, &to);

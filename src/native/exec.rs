@@ -15,6 +15,8 @@ use shim_abi::Errno;
 use shim_abi::calls::nr;
 use shim_abi::handoff::{HANDOFF_VARIABLE, HIDDEN_PRELOAD_VARIABLE};
 
+use shim_abi::process::KICK_SIGNAL;
+
 use super::paths::Path;
 use super::times;
 use crate::dispatch::Invocation;
@@ -57,12 +59,15 @@ fn replace(
     let handoff = hand_off(slot)?;
     environment.add_ours(slot, handoff);
     times::flush(slot);
+    // A kick that is under way must not kill the next image, which has no handler for it yet.
+    sys::block_only(KICK_SIGNAL);
     slot.process.is_executing.store(1, Relaxed);
     boot::release_processor(slot);
     let args = [dir, path.address(), arguments, environment.array as u64, flags as u64, 0];
     let error = native::execute(nr::execveat, args);
     boot::take_processor(slot);
     slot.process.is_executing.store(0, Relaxed);
+    sys::set_native_mask(0);
     sys::close(handoff);
     native::result(error)
 }
@@ -230,7 +235,9 @@ fn text_bytes(from: u64) -> Result<usize, Errno> {
 /// Whether the library can still be loaded where this process now is.
 fn library_is_reachable(slot: &Slot) -> bool {
     let mut path = [0; 1025];
-    let bytes = slot.manager.library_path.as_bytes();
+    // What stands behind the colon is of use, but a guest can be without it.
+    let list = slot.manager.library_path.as_bytes();
+    let bytes = list.split(|&b| b == b':').next().unwrap_or(list);
     path[..bytes.len()].copy_from_slice(bytes);
     CStr::from_bytes_until_nul(&path).is_ok_and(|path| {
         let args = [sys::AT_FDCWD, path.as_ptr() as u64, libc::R_OK as u64, 0, 0, 0];

@@ -57,10 +57,11 @@ pub fn openat2(call: &mut Invocation<'_>) -> Result<i64, Errno> {
         return Err(Errno::E2BIG);
     }
     let [flags, mode, resolve] = read_value::<[u64; 3]>(GuestAddr(how))?;
-    let mut rest = [0; 256];
+    // Word by word, as the kernel: what is not zero counts before what cannot be read.
+    let mut rest = [0; 8];
     let mut at_byte = KNOWN;
     while at_byte < size {
-        let piece = &mut rest[..(size - at_byte).min(256) as usize];
+        let piece = &mut rest[..(size - at_byte).min(8) as usize];
         read_bytes(GuestAddr(how).offset(at_byte), piece)?;
         if piece.iter().any(|&b| b != 0) {
             return Err(Errno::E2BIG);
@@ -79,7 +80,15 @@ fn legacy(flags: u64) -> u64 {
 }
 
 fn at(slot: &Slot, dir: u64, path: u64, how: How) -> Result<i64, Errno> {
-    let path = Path::read(slot, path)?;
+    let path = match Path::read(slot, path) {
+        // The kernel looks at openat2's flags before the path; this one it cannot read either.
+        Err(Errno::EFAULT) if how.resolve & OPENAT2 != 0 => {
+            let words = [how.flags, how.mode, how.resolve & !OPENAT2];
+            let args = [dir, u64::MAX, (&raw const words) as u64, 24, 0, 0];
+            return sys::call(nr::openat2, args).map(|fd| fd as i64);
+        }
+        other => other?,
+    };
     let flags = how.flags as i32;
     if let Some(file) = VirtualFile::at(path.as_bytes()).filter(|_| flags & libc::O_PATH == 0) {
         return virtual_file::open(slot, file, flags);
@@ -110,6 +119,12 @@ fn at(slot: &Slot, dir: u64, path: u64, how: How) -> Result<i64, Errno> {
     }
     if flags & libc::O_TMPFILE == libc::O_TMPFILE {
         kind = descriptor::WRITABLE;
+    }
+    if flags & (libc::O_CREAT | libc::O_TRUNC) != 0 {
+        // Nothing is made or emptied for a descriptor that is one too many.
+        let next = sys::open(c"/", libc::O_PATH | libc::O_CLOEXEC)?;
+        admit(slot, next)?;
+        sys::close(next);
     }
     let fd = native(dir, &path, opened)?;
     admit(slot, fd)?;

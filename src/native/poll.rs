@@ -49,13 +49,19 @@ pub fn poll(call: &mut Invocation<'_>) -> Result<i64, Errno> {
     poll_for(call.slot, fds, count, timeout)
 }
 
-/// ppoll(fds, count, time, mask, bytes)
+/// ppoll(fds, count, time, mask, bytes): the time left is stored.
 pub fn ppoll(call: &mut Invocation<'_>) -> Result<i64, Errno> {
     let [fds, count, time, mask, bytes, _] = call.args;
     let slot = call.slot;
     let timeout = timespec(time)?;
     let mask = read_mask(mask, bytes)?;
-    with_mask(slot, mask, || poll_for(slot, fds, count, timeout))
+    let begin = crate::local::clock::monotonic_ns(slot);
+    let result = with_mask(slot, mask, || poll_for(slot, fds, count, timeout));
+    if let Some(ns) = timeout {
+        let left = left_after(slot, begin, ns);
+        let _ = write_value(GuestAddr(time), &[left / NS_PER_SEC, left % NS_PER_SEC]);
+    }
+    result
 }
 
 fn read_mask(at: u64, bytes: u64) -> Result<Option<u64>, Errno> {
@@ -69,6 +75,10 @@ fn read_mask(at: u64, bytes: u64) -> Result<Option<u64>, Errno> {
 }
 
 fn poll_for(slot: &'static Slot, fds: u64, count: u64, timeout: Timeout) -> Result<i64, Errno> {
+    let count = count & 0xffff_ffff;
+    if count > slot.process.descriptor_limit.load(Relaxed).into() {
+        return Err(Errno::EINVAL);
+    }
     let now = native::result(native::execute(nr::poll, [fds, count, 0, 0, 0, 0]))?;
     let ready = now + randoms_ready(slot, fds, count)?;
     if ready > 0 || timeout == Some(0) {

@@ -5,7 +5,13 @@
 //! closed and before anything looks at times ([`flush`]), because native reads and writes must not cost a
 //! call each; what Linux lets nobody set (change and creation time) is kept in the host's table. A file
 //! from before the run whose time lies after simulated now, or that was touched in real time while the
-//! simulation ran, shows the simulated start. See stat(2), utimensat(2), inode(7).
+//! simulation ran, shows the simulated start, unless it is settled. All times are the host's own
+//! calendar's. See stat(2), utimensat(2), inode(7).
+//!
+//! Why settled files keep their times: installed software holds caches that record the times of what they
+//! were made from (Python's `.pyc`, Java's class archives). With other times shown, guests of root rewrote
+//! every `.pyc` that they loaded, native programs wrote them back, and the first guest after that ran
+//! differently (tried).
 //!
 //! Why not translate on reading only: trees on disk would differ between runs, and `tar`, `make` and `git`
 //! of other runs read them.
@@ -17,12 +23,14 @@ use shim_abi::calls::nr;
 use shim_abi::process::descriptor;
 use shim_abi::region::{InodeTimes, MAX_INODE_TIMES};
 
-use crate::local::clock::realtime_ns;
+use crate::local::clock::{realtime_at_start_ns, realtime_ns};
 use crate::sys;
 use crate::thread::{Change, Slot};
 
 const NS_PER_SEC: u64 = 1_000_000_000;
 const UTIME_OMIT: u64 = 0x3fff_fffe;
+/// A file that has not changed for a day when the simulation starts keeps its times.
+const SETTLED_AFTER_NS: i64 = 86_400 * NS_PER_SEC as i64;
 /// How far a search in the table goes.
 const PROBES: usize = 32;
 
@@ -116,6 +124,13 @@ pub fn touch(slot: &Slot, dir: u64, path: &CStr, flags: i32, new: NewTimes) {
     }
 }
 
+/// A name of this inode (if there was one) is gone: that changed it, now, for those who still have it.
+pub fn lost_a_name<E>(slot: &Slot, inode: Result<libc::stat, E>) {
+    if let Ok(stat) = inode {
+        remember(slot, stat.st_dev, stat.st_ino, realtime_ns(slot), NewTimes::default());
+    }
+}
+
 /// An open file's inode was changed, now.
 pub fn touch_descriptor(slot: &Slot, fd: u32, new: NewTimes) {
     let now = realtime_ns(slot);
@@ -197,9 +212,12 @@ pub struct FileTimes {
 /// What a guest sees of an inode whose real times are `real`.
 pub fn present(slot: &Slot, device: u64, inode: u64, real: FileTimes) -> FileTimes {
     let now = realtime_ns(slot) as i64;
-    let start = slot.manager.start_realtime_ns;
+    let start = realtime_at_start_ns(slot);
     let wall_start = slot.manager.start_wall_ns;
-    let untouched = |ns: i64| if ns > now || ns >= wall_start { start } else { ns };
+    let untouched = |ns: i64| {
+        let is_young = ns > now && ns >= wall_start.saturating_sub(SETTLED_AFTER_NS);
+        if is_young || ns >= wall_start { start } else { ns }
+    };
     let Some(entry) = find(slot, device, inode) else {
         return FileTimes {
             accessed_ns: untouched(real.accessed_ns),

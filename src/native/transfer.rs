@@ -60,23 +60,14 @@ fn each_piece(
     Ok(())
 }
 
-/// A call on a standard stream: it may wait. An interrupted one is tried again as long as no signal
-/// is to be delivered; afterwards it is `signal`'s to decide whether the guest makes it again.
+/// A call on a standard stream: it may wait. If a signal interrupted it, it is `signal`'s to decide whether
+/// the guest makes it again.
 fn external(call: &Invocation<'_>) -> Result<i64, Errno> {
-    loop {
-        let result = native::execute_interruptible(call.slot, call.number, call.args);
-        if Errno::from_return(result) != Some(Errno::EINTR) {
-            return native::result(result);
-        }
-        if has_signal(call.slot) {
-            call.slot.restart.set(Some(call.number));
-            return Err(Errno::EINTR);
-        }
+    let result = native::execute_interruptible(call.slot, call.number, call.args);
+    if Errno::from_return(result) == Some(Errno::EINTR) {
+        call.slot.restart.set(Some(call.number));
     }
-}
-
-fn has_signal(slot: &Slot) -> bool {
-    slot.thread.pending_signals.load(Relaxed) & !slot.thread.signal_mask.load(Relaxed) != 0
+    native::result(result)
 }
 
 /// write, writev, pwrite64, pwritev, pwritev2

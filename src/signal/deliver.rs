@@ -183,7 +183,12 @@ pub fn return_from_handler(slot: &'static Slot, at: GuestAddr) -> ! {
     };
     let mask = context.mask & !UNBLOCKABLE;
     slot.thread.signal_mask.store(mask, Relaxed);
-    if let Ok(stack) = AltStack::from_words(context.stack).checked() {
+    // As by sigaltstack(2), which does nothing to a stack that is in use.
+    let now = AltStack::of(slot);
+    let is_on_it = now.is_enabled() && now.holds(at.0);
+    if let Ok(stack) = AltStack::from_words(context.stack).checked()
+        && !is_on_it
+    {
         stack.store(slot);
     }
     let mut machine = context.machine;
@@ -198,7 +203,7 @@ pub fn return_from_handler(slot: &'static Slot, at: GuestAddr) -> ! {
 
 /// Continue the guest with these registers.
 fn leave(slot: &'static Slot, machine: MachineContext) -> ! {
-    slot.is_serving.set(false);
+    slot.thread.is_serving.store(0, Relaxed);
     let context = Context {
         flags: UC_FLAGS,
         link: 0,

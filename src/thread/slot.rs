@@ -15,6 +15,7 @@ use shim_abi::event::SignalInfo;
 use shim_abi::handoff::Handoff;
 use shim_abi::host::HostBlock;
 use shim_abi::manager::ManagerBlock;
+use shim_abi::names::Names;
 use shim_abi::process::ProcessBlock;
 use shim_abi::region::{InodeTimes, MAX_INODE_TIMES};
 use shim_abi::thread::ThreadBlock;
@@ -29,7 +30,7 @@ pub enum FaultReason {
     TscAndCpu,
     /// `cpuid`.
     Cpuid,
-    /// A kick: the simulator wants this thread to look at its signals.
+    /// A kick: the simulator wants this thread to look at its signals, or to hand over.
     Kick,
     /// A real fault of the guest's: `Slot::fault_signal` and its companions tell.
     Signal,
@@ -77,6 +78,8 @@ pub struct Slot {
     pub process: &'static ProcessBlock,
     /// This thread.
     pub thread: &'static ThreadBlock,
+    /// The names of all hosts.
+    pub names: Names<'static>,
     /// Times of the host's files.
     pub inode_times: &'static [InodeTimes; MAX_INODE_TIMES],
     /// What this image was started with; what the next one gets.
@@ -84,6 +87,8 @@ pub struct Slot {
 
     /// Descriptors of the shim's own have this number or a higher one.
     pub first_hidden: u32,
+    /// How often to look for control before sleeping.
+    pub spins: Cell<u32>,
     /// The C interface's toggle: calls go to the real kernel.
     pub allows_native: Cell<bool>,
     /// A signal whose handler runs before the guest goes on.
@@ -108,8 +113,6 @@ pub struct Slot {
     pub native_stack: usize,
     /// The native alternate stack: bytes.
     pub native_stack_bytes: usize,
-    /// Whether a call is being served; asserted in debug builds.
-    pub is_serving: Cell<bool>,
 }
 
 impl Slot {

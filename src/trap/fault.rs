@@ -15,7 +15,7 @@ use super::{SignalRecord, registers};
 use crate::guest_memory::{GuestAddr, read_bytes};
 use crate::thread::{FaultReason, Slot};
 use crate::trace::{FixedText, fail};
-use crate::{arch, boot};
+use crate::{arch, boot, sys};
 
 /// `si_code` of a fault that no address explains (general protection): a trapped instruction.
 const SI_KERNEL: i32 = 0x80;
@@ -23,6 +23,11 @@ const SI_KERNEL: i32 = 0x80;
 pub extern "C" fn on_fault(signal: i32, info: *const SignalRecord, context: *mut libc::ucontext_t) {
     // SAFETY: the kernel passes a valid record to a handler installed with SA_SIGINFO.
     let record = unsafe { &*info };
+    // The guest's own signals are virtual: somebody outside the simulation sent this one. It is no fault,
+    // wherever it interrupted, and kills.
+    if record.code <= 0 {
+        sys::die_of_signal(signal as u32);
+    }
     // SAFETY: the context of this handler.
     let registers = unsafe { registers(context) };
     let rip = registers[libc::REG_RIP as usize] as usize;

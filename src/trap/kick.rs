@@ -1,4 +1,5 @@
-//! A kick: the simulator wants this thread to look at its pending signals now.
+//! A kick: the simulator wants this thread to look at its pending signals now, or to hand over because it
+//! makes no call.
 //!
 //! The kernel's context in. Always true: in guest code the thread goes to the entry, between two
 //! instructions; in the window of a native call that may wait, the call is aborted; anywhere else in the

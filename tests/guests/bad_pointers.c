@@ -71,6 +71,8 @@ static uint64_t argument(char kind) {
         }
     case 'b': return random_number(8) ? bad_for_sure() : 0;          /* nothing usable */
     case 'z': return random_number(4) ? bad_for_sure() : zeros();    /* a time: bad, or no time at all */
+    case 'y': /* partly usable, but never zeros */
+        return random_number(2) ? (uint64_t)before_end + random_number(PAGE) : bad_for_sure();
     case 'n': return length();
     case 'l': return PAGE << random_number(8);                       /* bytes that cannot wrap around */
     case 'f': return file;
@@ -138,7 +140,9 @@ static const struct call calls[] = {
     CALL(mincore, "mlp"), CALL(cachestat, "fpp0"),
     CALL(rt_sigaction, "sbb8"), CALL(rt_sigprocmask, "wbp8"), CALL(rt_sigpending, "pn"),
     CALL(rt_sigtimedwait, "ppz8"), CALL(rt_sigqueueinfo, "i0p"), CALL(rt_tgsigqueueinfo, "ij0p"),
-    CALL(rt_sigsuspend, "b8"), CALL(sigaltstack, "pp"),
+    CALL(rt_sigsuspend, "b8"),
+    /* No zeros: whether a stack of no size is the one that is there already depends on who started us. */
+    CALL(sigaltstack, "yp"),
     CALL(nanosleep, "zp"), CALL(clock_nanosleep, "00zp"), CALL(clock_nanosleep, "k1zp"),
     CALL(clock_gettime, "kp"), CALL(clock_getres, "kp"), CALL(gettimeofday, "pp"), SOME(time, "p"),
     SOME(times, "p"), CALL(clock_settime, "0b"), CALL(settimeofday, "bb"), SOME(adjtimex, "b"),
@@ -162,6 +166,7 @@ static void try_call(const struct call *call, int is_shown) {
     uint64_t hash = 14695981039346656037u;
     for (int round = 0; round < ROUNDS; round++) {
         uint64_t a[6] = {0};
+        memset(before_end, 'a', PAGE); /* what the last one stored there */
         for (int i = 0; call->arguments[i]; i++)
             a[i] = argument(call->arguments[i]);
         long result = raw(call->number, a[0], a[1], a[2], a[3], a[4], a[5]);
@@ -186,11 +191,12 @@ static void try_call(const struct call *call, int is_shown) {
     say("%s(%s) %016lx%s", call->name, call->arguments, hash, text);
 }
 
-static char *map(size_t bytes, int protection) {
-    char *at = mmap(NULL, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (at == MAP_FAILED)
+/* Where memory lies decides which lengths reach beyond what a program can have: the same in both runs. */
+static char *map(uint64_t at, int protection) {
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
+    if (mmap((void *)at, PAGE, protection, flags, -1, 0) != (void *)at)
         abort();
-    return at;
+    return (char *)at;
 }
 
 int main(int count, char **words) {
@@ -198,19 +204,17 @@ int main(int count, char **words) {
     struct rlimit limit = {256, 4096};
     if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
         return 2;
-    read_only = map(3 * PAGE, PROT_READ);
-    before_end = map(3 * PAGE, PROT_READ | PROT_WRITE);
-    memset(before_end, 'a', PAGE);
+    read_only = map(0x100000000000, PROT_READ);
+    before_end = map(0x100000100000, PROT_READ | PROT_WRITE);
+    forbidden = map(0x100000200000, PROT_NONE);
     unmapped = read_only + PAGE;
-    munmap(read_only + PAGE, 2 * PAGE), munmap(before_end + PAGE, 2 * PAGE);
-    forbidden = map(PAGE, PROT_NONE);
+    memset(before_end, 'a', PAGE);
     folder = open(".", O_RDONLY | O_DIRECTORY);
     file = open("file", O_RDWR | O_CREAT, 0600);
     second_file = open("second", O_RDWR | O_CREAT, 0600);
     for (unsigned i = 0; i < sizeof calls / sizeof *calls; i++) {
         state = 88172645463325252u + i;
         /* Each call finds what the first one found. */
-        memset(before_end, 'a', PAGE);
         if (pwrite(file, before_end, 100, 0) != 100 || pwrite(second_file, before_end, PAGE, 0) != PAGE ||
             ftruncate(file, 100) != 0 || lseek(file, 0, SEEK_SET) != 0 || lseek(second_file, 0, SEEK_SET) != 0)
             abort();

@@ -4,6 +4,9 @@
  * "exit" for the end of a thread. What is wrong goes out to standard output, one line each; the exit
  * status is the number of lines. Always true: what the headers document is asserted here once. */
 #include <errno.h>
+#include <ifaddrs.h>
+#include <netdb.h>
+#include <netinet/in.h>
 #include <shim/shim.h>
 #include <stdio.h>
 #include <string.h>
@@ -84,6 +87,46 @@ static void start_up_steps(void) {
     _shim_parent_close_stdin();
     CHECK(read(0, &byte, 1) == 1 && byte == 'i');
     CHECK(read(0, &byte, 1) == 0);
+}
+
+/* Both ways of asking for names; freeing what is not there does nothing. */
+static void names(const char *expected_name) {
+    struct addrinfo hints = {0}, *list = NULL;
+    struct ifaddrs *interfaces = NULL;
+    hints.ai_socktype = SOCK_STREAM;
+    hints.ai_flags = AI_CANONNAME;
+    CHECK(shim_api_getaddrinfo("127.1", "80", &hints, &list) == 0);
+    CHECK(list != NULL && list->ai_family == AF_INET && list->ai_next == NULL);
+    CHECK(((struct sockaddr_in *)list->ai_addr)->sin_addr.s_addr == htonl(INADDR_LOOPBACK));
+    CHECK(((struct sockaddr_in *)list->ai_addr)->sin_port == htons(80));
+    CHECK(strcmp(list->ai_canonname, "127.1") == 0);
+    shim_api_freeaddrinfo(list);
+    CHECK(shim_api_getaddrinfo("localhost", NULL, &hints, &list) == 0);
+    shim_api_freeaddrinfo(list);
+    shim_api_freeaddrinfo(NULL);
+    list = NULL;
+    CHECK(shim_api_getaddrinfo(NULL, NULL, NULL, &list) == EAI_NONAME && list == NULL);
+    hints.ai_flags = -1;
+    CHECK(shim_api_getaddrinfo("127.1", NULL, &hints, &list) == EAI_BADFLAGS && list == NULL);
+    errno = 0;
+    CHECK(shim_api_getaddrinfo("127.1", NULL, NULL, NULL) == EAI_SYSTEM && errno == EFAULT);
+    errno = 0;
+    CHECK(shim_api_getifaddrs(NULL) == -1 && errno == EFAULT);
+    CHECK(shim_api_getifaddrs(&interfaces) == 0 && interfaces != NULL);
+    CHECK(interfaces->ifa_name != NULL);
+    shim_api_freeifaddrs(interfaces);
+    shim_api_freeifaddrs(NULL);
+    if (expected_name != NULL) {
+        CHECK(shim_api_getaddrinfo(expected_name, NULL, NULL, &list) == 0);
+        CHECK(((struct sockaddr_in *)list->ai_addr)->sin_addr.s_addr ==
+              shim_host_ipv4(shim_hostSharedMem()));
+        shim_api_freeaddrinfo(list);
+    }
+    /* The C library's own lists are freed by the C library. */
+    CHECK(getaddrinfo("127.0.0.1", NULL, NULL, &list) == 0);
+    shim_api_freeaddrinfo(list);
+    CHECK(getifaddrs(&interfaces) == 0);
+    shim_api_freeifaddrs(interfaces);
 }
 
 static void natively(void) {
@@ -174,9 +217,11 @@ int main(int argc, char **argv) {
     start_up_steps();
     if (strcmp(mode, "native") == 0) {
         natively();
+        names(NULL);
     } else if (strcmp(mode, "guest") == 0 && argc > 2) {
         CHECK(shim_is_managed());
         blocks(argv[2]);
+        names(argv[2]);
         time_passes();
         native_toggle();
         blocks(argv[2]);

@@ -38,7 +38,8 @@ static void catch(int signal, void (*handler)(int, siginfo_t *, void *), int fla
 }
 
 static void memory(void) {
-    for (int round = 0; round < 3; round++) {
+    static int round;
+    for (round = 0; round < 3; round++) {
         if (sigsetjmp(out, 1) == 0)
             *(volatile int *)NULL = 1;
         if (sigsetjmp(out, 1) == 0)
@@ -60,9 +61,9 @@ static void memory(void) {
 }
 
 static void divide(void) {
-    volatile int zero = 0;
+    volatile int one = 1, zero = 0;
     if (sigsetjmp(out, 1) == 0)
-        say("divided %d", 1 / zero);
+        say("divided %d", one / zero);
 }
 static void illegal(void) {
     if (sigsetjmp(out, 1) == 0)
@@ -110,11 +111,11 @@ static void changes(void) {
     catch(SIGILL, jump_out, 0);
 }
 
-static volatile int levels;
+static volatile int levels, limit = 1 << 30;
 static __attribute__((noinline)) int overflow(int n) {
     volatile char space[4096];
     space[0] = n, levels = n;
-    return overflow(n + 1) + space[0];
+    return n < limit ? overflow(n + 1) + space[0] : 0;
 }
 
 static void other_stack(void) {
@@ -167,11 +168,11 @@ static int die(const char *how) {
     setrlimit(RLIMIT_CORE, &none);
     sigset_t set;
     sigfillset(&set);
-    volatile int zero = 0;
+    volatile int one = 1, zero = 0;
     if (strcmp(how, "null") == 0)
         *(volatile int *)NULL = 1;
     if (strcmp(how, "divide") == 0)
-        return 1 / zero;
+        return one / zero;
     if (strcmp(how, "illegal") == 0)
         __asm__ volatile("ud2");
     if (strcmp(how, "trap") == 0)

@@ -15,6 +15,8 @@ pub const RESERVATION: usize = 0x6f00_0000_0000;
 pub const RESERVATION_BYTES: usize = 0x4000_0000;
 /// The read-only memory file of the host (manager and host block).
 pub const READ_ONLY_REGION: usize = RESERVATION;
+/// The names of the simulation: a memory file that all hosts share, read-only.
+pub const NAMES_REGION: usize = RESERVATION + 0x0010_0000;
 /// The memory file that the host's guests write (processes, threads, channels).
 pub const SHARED_REGION: usize = RESERVATION + 0x0100_0000;
 /// Private memory of the shim: thread slots, stacks, scratch.

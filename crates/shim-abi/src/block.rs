@@ -4,7 +4,7 @@
 //! A block's kind in, its checked header out. Always true: a block begins with a [`BlockHeader`] whose
 //! magic, version and size its reader checked before it looked further.
 
-/// Which of the four blocks it is.
+/// Which block it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u32)]
 pub enum BlockKind {
@@ -16,6 +16,8 @@ pub enum BlockKind {
     Process = 3,
     /// One thread of it.
     Thread = 4,
+    /// The names of all machines.
+    Names = 5,
 }
 
 /// The first words of every block. Written once by the simulator, before the block is shared.

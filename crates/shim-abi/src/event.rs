@@ -72,6 +72,10 @@ pub enum Request {
     Drain,
     /// A signal is pending and not blocked: which one?
     Signals,
+    /// The simulator kicked the thread because it made no call for too long, and it has charged itself
+    /// `HostBlock::preemption_ns`: as [`Request::Limit`], except that when it came about depended on the
+    /// real machine.
+    Preempted,
 }
 
 /// A signal to run a handler for.
@@ -130,6 +134,7 @@ const REQUEST_ADD_THREAD_RES: u64 = 4;
 const REQUEST_LIMIT: u64 = 5;
 const REQUEST_DRAIN: u64 = 6;
 const REQUEST_SIGNALS: u64 = 7;
+const REQUEST_PREEMPTED: u64 = 8;
 
 const REPLY_STARTED: u64 = 1;
 const REPLY_COMPLETE: u64 = 2;
@@ -167,6 +172,7 @@ impl Request {
             Request::Limit => [REQUEST_LIMIT, 0, 0, 0, 0, 0, 0, 0],
             Request::Drain => [REQUEST_DRAIN, 0, 0, 0, 0, 0, 0, 0],
             Request::Signals => [REQUEST_SIGNALS, 0, 0, 0, 0, 0, 0, 0],
+            Request::Preempted => [REQUEST_PREEMPTED, 0, 0, 0, 0, 0, 0, 0],
         }
     }
 
@@ -184,6 +190,7 @@ impl Request {
             REQUEST_LIMIT => Request::Limit,
             REQUEST_DRAIN => Request::Drain,
             REQUEST_SIGNALS => Request::Signals,
+            REQUEST_PREEMPTED => Request::Preempted,
             _ => return None,
         })
     }

@@ -1,12 +1,14 @@
 //! The host block: one simulated machine, as its guests see it.
 //!
 //! The simulator writes, guests read (their mapping is read-only and sealed). Always true:
-//! `now_ns` and `run_until_ns` change only while no guest of the host has control; `run_until_ns >=
-//! now_ns`. The rest is published once. Names of other hosts are not here.
+//! `now_ns`, `run_until_ns` and `realtime_offset_ns` change only while no guest of the host has control;
+//! `run_until_ns >= now_ns`. The rest is published once. The names of all hosts are in
+//! [`crate::names`].
 
-use core::sync::atomic::{AtomicU32, AtomicU64};
+use core::sync::atomic::{AtomicI64, AtomicU32, AtomicU64};
 
 use crate::block::{BlockHeader, ShmSafe};
+use crate::clock::Rate;
 use crate::text::Text;
 
 /// One simulated machine.
@@ -22,6 +24,16 @@ pub struct HostBlock {
     /// Added to simulated time for CLOCK_MONOTONIC, CLOCK_BOOTTIME and the time stamp counter: how
     /// long before the simulation's start the host was booted.
     pub uptime_at_start_ns: u64,
+    /// Added to the simulation's calendar for CLOCK_REALTIME and CLOCK_TAI at `now_ns`: the offset at the
+    /// start and the jumps since. A jump is an event of the host, so `run_until_ns` never lies beyond the
+    /// next one.
+    pub realtime_offset_ns: AtomicI64,
+    /// `realtime_offset_ns` at the simulation's start.
+    pub realtime_offset_at_start_ns: i64,
+    /// Simulated time that a guest charges itself when it is preempted because it makes no call.
+    pub preemption_ns: u64,
+    /// How fast the host's oscillator runs, on which all its clocks but those of CPU time are based.
+    pub rate: Rate,
     /// Number of the host in the simulation, from 0.
     pub host_id: u32,
     /// The simulated machine's processors.
@@ -32,8 +44,12 @@ pub struct HostBlock {
     pub is_tracing: AtomicU32,
     /// IPv4 address of the host's interface, in network byte order; 0 if it has none.
     pub ipv4: u32,
-    /// Keeps what follows aligned.
-    pub reserved: u32,
+    /// Bits of `ipv4` that name the network.
+    pub ipv4_prefix_bits: u32,
+    /// IPv6 address of the host's interface; all zero if it has none.
+    pub ipv6: [u8; 16],
+    /// Bits of `ipv6` that name the network.
+    pub ipv6_prefix_bits: u32,
     /// `uname -n`.
     pub hostname: Text<65>,
     /// `uname -r`.

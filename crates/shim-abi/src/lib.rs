@@ -9,11 +9,12 @@
 //! 3. [`handoff`]: the first bytes a new image reads: where its blocks are;
 //! 4. [`block`]: the header that each block starts with; [`manager`], [`host`], [`process`],
 //!    [`thread`]: the four blocks; [`region`]: how a host's blocks lie in its two memory files;
+//!    [`names`]: the names and addresses of all hosts, in a file that they share;
 //! 5. [`event`]: the messages that cross a thread's channel;
 //! 6. [`ring`]: log and trace records, written by the guest, drained by the simulator;
 //! 7. [`calls`]: the table of system calls: one line a call, which drives dispatch in the guest,
 //!    the traces and `docs/syscalls.md`; [`virtual_files`]: the files that show the simulated machine;
-//! 8. [`time`], [`errno`], [`random`]: the words and small algorithms that both sides use.
+//! 8. [`time`], [`clock`], [`errno`], [`random`]: the words and small algorithms that both sides use.
 //!
 //! # Rules
 //!
@@ -29,11 +30,13 @@
 pub mod address;
 pub mod block;
 pub mod calls;
+pub mod clock;
 pub mod errno;
 pub mod event;
 pub mod handoff;
 pub mod host;
 pub mod manager;
+pub mod names;
 pub mod process;
 pub mod random;
 pub mod region;

@@ -40,7 +40,12 @@ pub struct ManagerBlock {
     pub read_only_fd: u32,
     /// Number of the simulator's descriptor of the memory file that the host's guests write.
     pub shared_fd: u32,
-    /// Absolute path of `libshim.so`, as guests preload it.
+    /// Number of the simulator's descriptor of the memory file with the names.
+    pub names_fd: u32,
+    /// Keeps what follows aligned.
+    pub reserved: u32,
+    /// What guests preload: the absolute path of `libshim.so`, and behind a colon that of the library
+    /// beside it that replaces functions of the C library, if it is there.
     pub library_path: Text<1024>,
 }
 

@@ -13,10 +13,14 @@ pub struct Text<const N: usize>(pub [u8; N]);
 
 impl<const N: usize> Text<N> {
     /// The text, cut to what fits before the terminating NUL.
-    pub fn new(text: &[u8]) -> Self {
+    pub const fn new(text: &[u8]) -> Self {
         let mut bytes = [0; N];
-        let len = text.len().min(N - 1);
-        bytes[..len].copy_from_slice(&text[..len]);
+        let len = if text.len() < N { text.len() } else { N - 1 };
+        let mut i = 0;
+        while i < len {
+            bytes[i] = text[i];
+            i += 1;
+        }
         Text(bytes)
     }
     /// The bytes before the first NUL.

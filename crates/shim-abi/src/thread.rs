@@ -1,8 +1,8 @@
 //! The thread block: one simulated thread, its channel and its records.
 //!
 //! Words are grouped by writer. Always true: `charged_ns` and everything of the guest's is written
-//! only by the thread itself, while it has control; `pending_signals` only by the simulator, at any
-//! time. The channel's state machine is in `shim-sync`; the messages are in [`crate::event`].
+//! only by the thread itself, while it has control; `pending_signals` and `preempt_at` only by the
+//! simulator, at any time. The channel's state machine is in `shim-sync`; the messages are in [`crate::event`].
 
 use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64};
 
@@ -53,8 +53,12 @@ pub struct ThreadBlock {
     pub alt_stack_bytes: AtomicU64,
     /// The guest's alternate signal stack: `SS_*`. Written by the guest.
     pub alt_stack_flags: AtomicI32,
-    /// Keeps what follows aligned.
-    pub reserved: AtomicU32,
+    /// 1 while the shim serves a call of this thread, natively or not: none of the guest's own code runs
+    /// meanwhile. Written by the guest.
+    pub is_serving: AtomicU32,
+    /// The thread is to hand over with `Request::Preempted` if it is kicked and the number of its calls
+    /// still is this minus 1; 0: never. Written by the simulator at any time.
+    pub preempt_at: AtomicU64,
     /// Signals that wait for this thread, signal `n` at bit `n - 1`. Written by the simulator.
     pub pending_signals: AtomicU64,
     /// The channel.

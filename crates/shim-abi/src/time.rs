@@ -2,8 +2,8 @@
 //!
 //! Numbers of nanoseconds in, the same numbers typed out. Always true: arithmetic saturates, so that
 //! a guest that asks to sleep for ever gets the end of time, not the past. The mapping to the
-//! calendar and to the clocks of Linux is not here: a host's clocks are policy (`shim-kernel`), and
-//! the guest's quick answer is `src/local/clock.rs`.
+//! calendar and to the clocks of Linux is not here: a host's oscillator is [`crate::clock`], its clocks
+//! are policy (`shim-kernel`), and the guest's quick answer is `src/local/clock.rs`.
 
 /// Nanoseconds in a second.
 pub const NS_PER_SEC: u64 = 1_000_000_000;

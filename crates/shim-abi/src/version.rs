@@ -9,7 +9,7 @@
 pub const PROTOCOL_MAJOR: u32 = 0;
 /// Minor number of the protocol: grows with compatible additions (while the major is 0, with any
 /// change).
-pub const PROTOCOL_MINOR: u32 = 1;
+pub const PROTOCOL_MINOR: u32 = 2;
 
 /// Name of the ELF note that states the protocol of a `libshim.so` (section `.note.shim`).
 pub const NOTE_NAME: &str = "shim";

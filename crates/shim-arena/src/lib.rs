@@ -29,13 +29,13 @@
 //!
 //! # Why rlsf
 //!
-//! Of the allocators that manage memory given to them, `rlsf` and `talc` were looked at. Both keep
-//! their books in the memory itself, both are maintained. `rlsf` is one plain structure of bitmaps and
-//! list heads without hooks or type parameters that could hold a pointer to code, takes constant time
-//! whatever the history, has kept its interface since 2021, and brings nothing else along. `talc` wastes
-//! less on small blocks (8 bytes each; `rlsf` takes 16 and rounds up to 32), but its third incompatible
-//! redesign is recent, growth goes through a "source" that we would have to disable, and it pulls in
-//! `lock_api` and `allocator-api2`.
+//! Of the allocators that manage memory given to them, `rlsf` 0.2 and `talc` 5 were looked at. Both
+//! keep their books in the memory itself, both are maintained. `rlsf` is one plain structure of bitmaps
+//! and list heads without hooks or type parameters that could hold a pointer to code, takes constant
+//! time whatever the history, and has kept its interface since 2022. `talc` wastes less on small blocks
+//! (8 bytes each; `rlsf` takes 16 and rounds up to 32), but changed its interface incompatibly four
+//! times since 2023, wants a "source" to grow from, which we would have to disable, and brings `lock_api`
+//! and `allocator-api2` along for interfaces that are not needed here.
 #![deny(unsafe_code)]
 
 pub mod allocator;

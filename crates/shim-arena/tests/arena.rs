@@ -3,6 +3,12 @@
 //! Real arenas in, each test with indices of its own; addresses and counts out. Always true: where a
 //! block lies is judged by its address alone. Not here: other processes (`processes.rs`) and
 //! executables that lack the allocator (`not_installed.rs`).
+//!
+//! # Safety
+//!
+//! Unsafe here: allocations through the allocator's raw interface, with layouts that the tests choose, and
+//! `discard` of arenas whose objects are not used again.
+#![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout, System, alloc, alloc_zeroed, dealloc, realloc};
 use std::collections::BTreeMap;
@@ -208,6 +214,15 @@ fn the_root_is_remembered() {
     assert_eq!(arena.root(), Some(0x3000_1234_5678));
     arena.set_root(0);
     assert_eq!(arena.root(), None);
+}
+
+#[test]
+fn children_of_fork_do_not_get_the_mapping() {
+    let _arena = arena(21);
+    let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+    let (_, ours) = maps.split_once("301500000000-").expect("the arena is mapped");
+    let flags = ours.lines().find(|line| line.starts_with("VmFlags:")).unwrap();
+    assert!(flags.split_whitespace().any(|flag| flag == "dc"), "{flags}");
 }
 
 #[test]

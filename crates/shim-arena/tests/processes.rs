@@ -4,6 +4,11 @@
 //! copy does to the objects in the arena is seen by the original, and the other way round. Always
 //! true: the original waits while the copy works, as the side without control does. Not here: the
 //! wandering of a whole kernel, which is tested where hosts are.
+//!
+//! # Safety
+//!
+//! Unsafe here: attaching an arena that the other process made, and references to the map at its root.
+#![allow(unsafe_code)]
 
 use std::alloc::System;
 use std::collections::BTreeMap;

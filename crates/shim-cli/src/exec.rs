@@ -11,10 +11,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use shim_host::config::{ClockSettings, Watchdog};
 use shim_host::{Host, HostConfig, ProcessEnd, StartError, image, probe};
 use shim_sim::engine::{self, Ending};
 use shim_sim::output::Output;
-use shim_sim::summary::summary;
+use shim_sim::summary::{lack_lines, not_reproducible};
 use shim_supervisor::{Command, Launcher, Library, resolve_program};
 
 use crate::interrupt;
@@ -78,8 +79,11 @@ fn try_run(options: &options::Exec) -> Result<u8, Failure> {
             failure.program, failure.pid, failure.text
         ));
     }
+    for line in not_reproducible(&host.preemptions()) {
+        message(line);
+    }
     if !options.quiet {
-        for line in summary(&host.lacks()) {
+        for line in lack_lines(&host.lacks()) {
             message(line);
         }
     }
@@ -105,6 +109,15 @@ fn config(options: &options::Exec) -> HostConfig {
         seed: options.seed,
         cpu_count: options.cpus,
         start_realtime_ns: options.start_time,
+        clock: ClockSettings {
+            offset_ns: options.clock_offset,
+            rate: options.clock_rate_ppm,
+            jumps: options.clock_jump.clone(),
+        },
+        watchdog: options
+            .watchdog
+            .0
+            .map(|wall| Watchdog { wall, quantum: options.watchdog_quantum }),
         emulate_tsc: options.emulate_tsc.into(),
         syscall_latency: options.syscall_latency,
         vdso_latency: options.vdso_latency,

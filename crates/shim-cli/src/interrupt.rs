@@ -1,4 +1,5 @@
-//! Passes the signals that a person sends to the simulator on to the guests.
+//! Passes the signals that a person sends to the simulator on: to the guests of `shim exec`, whose terminal
+//! it is; to the engine of `shim run`, which ends.
 //!
 //! Native signals in; virtual ones for the host, or the end of all guests, out. Always true: a signal is the
 //! guests' to handle, but a second one soon after it kills them, so that a person is never helpless; SIGPIPE
@@ -13,11 +14,15 @@ use std::sync::atomic::{AtomicI32, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use shim_host::Interrupter;
+use shim_sim::engine::Control;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 /// How soon after a signal the next one means "now".
 const IMPATIENCE: Duration = Duration::from_secs(2);
+
+/// How often a run that is to end is looked at.
+const RECHECK: Duration = Duration::from_millis(20);
 
 /// Tells whether a person ended the run.
 pub struct Watch(Arc<AtomicI32>);
@@ -49,4 +54,26 @@ pub fn watch(interrupter: Interrupter) -> io::Result<Watch> {
         }
     })?;
     Ok(watch)
+}
+
+/// From now on, a signal ends `control`'s run: when its round is over, or now if that takes long or a second
+/// signal comes. Starts a thread.
+pub fn watch_run(control: Control) -> io::Result<()> {
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM])?;
+    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        if signals.forever().next().is_none() {
+            return;
+        }
+        control.stop();
+        let first = Instant::now();
+        while first.elapsed() < IMPATIENCE && signals.pending().next().is_none() {
+            std::thread::sleep(RECHECK);
+        }
+        // Guests that are not there any more do not mind; those that start meanwhile are told again.
+        loop {
+            control.kill();
+            std::thread::sleep(RECHECK);
+        }
+    })?;
+    Ok(())
 }

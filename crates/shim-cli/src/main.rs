@@ -1,23 +1,29 @@
 //! The command `shim`: runs programs in simulated time.
 //!
 //! Rooms, in the order of a run: [`options`] (what was asked for), [`doctor`] (what the machine
-//! offers), [`exec`] (a run) with [`library`] (which `libshim.so`), [`interrupt`] (Ctrl-C) and [`message`]
-//! (what a person is told).
+//! offers), [`exec`] (one program), [`run`] (a scenario) and [`verify`] (a scenario twice) with
+//! [`library`] (which `libshim.so`), [`interrupt`] (Ctrl-C), [`progress`] (how far it is) and [`message`]
+//! (what a person is told); [`generate`] (completions and manual pages).
 //!
 //! # Rules
 //!
 //! - A thin face: what a simulation is and does is `shim-sim`'s and below.
 //! - The global allocator is the scoped one: a host's kernel lives in its host's arena, everything else in
 //!   the ordinary heap.
-//! - Standard output belongs to guests; what we say goes to standard error.
+//! - Standard output belongs to guests, and to a result that was asked for; what we say beside it goes to
+//!   standard error.
 #![forbid(unsafe_code)]
 
 mod doctor;
 mod exec;
+mod generate;
 mod interrupt;
 mod library;
 mod message;
 mod options;
+mod progress;
+mod run;
+mod verify;
 
 use std::alloc::System;
 use std::process::ExitCode;
@@ -37,8 +43,12 @@ fn main() -> ExitCode {
         Err(error) => return refuse(&error),
     };
     ExitCode::from(match &options.command {
+        Command::Run(options) => run::run(options),
+        Command::Verify(options) => verify::run(options),
         Command::Exec(options) => exec::run(options),
         Command::Doctor(options) => doctor::run(options),
+        Command::Completions(options) => generate::completions(options),
+        Command::Man(options) => generate::man(options),
     })
 }
 

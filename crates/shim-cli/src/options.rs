@@ -1,18 +1,24 @@
 //! The command line as types.
 //!
 //! Arguments in, [`Options`] out. Always true: what is out of range is refused here, with its option's
-//! name, before anything is started. What the options mean for a simulation is in `exec`.
+//! name, before anything is started; help, completions and manual pages all come from here. Options that
+//! stand for keys of a configuration are in [`scenario`] and are read where its keys are. What the options mean
+//! for a simulation is in `exec`, `run` and `verify`.
+
+pub mod scenario;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use shim_abi::SimDuration;
+use shim_abi::{SimDuration, SimTime};
+use shim_host::config::{ClockJump, Rate};
 use shim_sim::calendar;
 
 /// Runs unmodified programs in simulated time.
 #[derive(Parser, Debug)]
-#[command(name = "shim", version, max_term_width = 100)]
+#[command(name = "shim", version, max_term_width = 100, after_help = AFTER)]
 pub struct Options {
     /// What to do.
     #[command(subcommand)]
@@ -22,11 +28,52 @@ pub struct Options {
 /// What to do.
 #[derive(Subcommand, Debug)]
 pub enum Command {
+    /// Run a scenario: many hosts with many programs, from a configuration file
+    #[command(long_about = scenario::RUN_ABOUT)]
+    Run(Box<scenario::Run>),
+    /// Run a scenario twice and tell whether both runs are the same
+    #[command(long_about = scenario::VERIFY_ABOUT)]
+    Verify(Box<scenario::Verify>),
     /// Run one program on one simulated machine
     #[command(long_about = EXEC_ABOUT)]
     Exec(Box<Exec>),
     /// Tell what this machine offers to guests, what is missing, what that costs, and the cure
     Doctor(Doctor),
+    /// Print the completions of this command for a shell
+    Completions(Completions),
+    /// Write the manual pages of this command
+    Man(Man),
+}
+
+const AFTER: &str = "\
+Examples:
+  shim exec -- sleep 86400          one program; a day passes at once
+  shim run shadow.yaml              a scenario; its output goes to shim.data/
+  shim verify shadow.yaml           the same twice: is it repeatable?
+  shim doctor                       can guests run on this machine?";
+
+/// Options of `shim completions`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  shim completions bash > ~/.local/share/bash-completion/completions/shim
+  shim completions zsh > ~/.zfunc/_shim
+  shim completions fish > ~/.config/fish/completions/shim.fish")]
+pub struct Completions {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+/// Options of `shim man`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  shim man .                 then: man ./shim.1, man ./shim-run.1
+  shim man /usr/local/share/man/man1")]
+pub struct Man {
+    /// Where to write shim.1 and a page for each subcommand; made if it is not there
+    #[arg(value_name = "DIR")]
+    pub directory: PathBuf,
 }
 
 const EXEC_ABOUT: &str = "\
@@ -73,6 +120,31 @@ pub struct Exec {
     #[arg(long, value_name = "T", default_value = "2000-01-01T00:00:00Z",
           value_parser = calendar::parse_instant)]
     pub start_time: i64,
+
+    /// How far the machine's calendar is ahead of the simulation's; with '-' before it: behind.
+    #[arg(long, value_name = "TIME", default_value = "0", allow_hyphen_values = true,
+          value_parser = calendar::parse_difference)]
+    pub clock_offset: i64,
+
+    /// How much faster the machine's clocks run than simulated time, in parts per million; negative:
+    /// slower. All its clocks do, and what waits by them, but for CPU time.
+    #[arg(long, value_name = "N", default_value = "0", allow_hyphen_values = true,
+          value_parser = parse_rate)]
+    pub clock_rate_ppm: Rate,
+
+    /// Set the machine's calendar forward by BY, or back by -BY, when AT has passed since the start, as in
+    /// 10s:-2s. May be repeated.
+    #[arg(long, value_name = "AT:BY", value_parser = parse_jump)]
+    pub clock_jump: Vec<ClockJump>,
+
+    /// Preempt the program when it has computed for so long (in real time) without a system call and an
+    /// event of the simulation waits for it; 'off': never. The run is not reproducible then.
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_patience)]
+    pub watchdog: Patience,
+
+    /// Simulated time that such a program is charged each time.
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_quantum)]
+    pub watchdog_quantum: SimDuration,
 
     /// Name of the simulated machine.
     #[arg(long, value_name = "H", default_value = "host", value_parser = parse_hostname)]
@@ -174,6 +246,45 @@ impl From<EmulateTsc> for shim_abi::manager::EmulateTsc {
     }
 }
 
+/// Value of `--watchdog`: wall time, or none.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Patience(pub Option<Duration>);
+
+fn parse_patience(text: &str) -> Result<Patience, String> {
+    if text == "off" {
+        return Ok(Patience(None));
+    }
+    let limit = positive(text)?;
+    Ok(Patience(Some(Duration::from_nanos(limit.as_ns()))))
+}
+
+fn parse_quantum(text: &str) -> Result<SimDuration, String> {
+    positive(text)
+}
+
+/// A length of time that is not zero.
+fn positive(text: &str) -> Result<SimDuration, String> {
+    match calendar::parse_duration(text).map_err(|error| error.to_string())? {
+        SimDuration::ZERO => Err("must be more than no time".to_owned()),
+        duration => Ok(duration),
+    }
+}
+
+/// Parts per million, with up to three decimals that count.
+fn parse_rate(text: &str) -> Result<Rate, String> {
+    const MOST_PPM: f64 = (Rate::MAX_PPB / 1000) as f64;
+    let ppm = text.parse::<f64>().ok().filter(|ppm| ppm.abs() <= MOST_PPM);
+    ppm.and_then(|ppm| Rate::from_ppb((ppm * 1000.0).round() as i64))
+        .ok_or_else(|| format!("a number from -{MOST_PPM} to {MOST_PPM}, such as 50 or -0.5"))
+}
+
+fn parse_jump(text: &str) -> Result<ClockJump, String> {
+    let (at, by) = text.split_once(':').ok_or("write when and by how much, as in 10s:-2s")?;
+    let at = calendar::parse_duration(at).map_err(|error| error.to_string())?;
+    let by_ns = calendar::parse_difference(by).map_err(|error| error.to_string())?;
+    Ok(ClockJump { at: SimTime::ZERO + at, by_ns })
+}
+
 /// A host name as RFC 1123 allows it, no longer than uname(2) can tell.
 fn parse_hostname(text: &str) -> Result<String, String> {
     const MAX_LEN: usize = 64;
@@ -201,7 +312,7 @@ mod tests {
         let all = ["shim", "exec"].iter().chain(args);
         match Options::try_parse_from(all).map_err(|error| error.to_string())?.command {
             Command::Exec(exec) => Ok(*exec),
-            Command::Doctor(_) => Err("doctor".to_owned()),
+            other => Err(format!("{other:?}")),
         }
     }
 
@@ -219,6 +330,12 @@ mod tests {
         assert_eq!(options.cpus, 1);
         assert_eq!(options.syscall_latency, SimDuration::from_ns(1000));
         assert_eq!(options.vdso_latency, SimDuration::from_ns(1_000));
+        assert_eq!(options.clock_offset, 0);
+        assert_eq!(options.clock_rate_ppm, Rate::EXACT);
+        assert_eq!(options.clock_jump, []);
+        let watchdog = shim_host::config::Watchdog::default();
+        assert_eq!(options.watchdog, Patience(Some(watchdog.wall)));
+        assert_eq!(options.watchdog_quantum, watchdog.quantum);
         assert_eq!(options.log_level, LogLevel::Warn);
         assert_eq!(options.command, ["true"]);
     }
@@ -236,6 +353,30 @@ mod tests {
     }
 
     #[test]
+    fn clocks_and_the_watchdog_are_read() {
+        let options = exec(&[
+            "--clock-offset",
+            "-1h",
+            "--clock-rate-ppm",
+            "-0.5",
+            "--clock-jump",
+            "10s:-2s",
+            "--clock-jump=1m:1ms",
+            "--watchdog",
+            "off",
+            "true",
+        ])
+        .unwrap();
+        assert_eq!(options.clock_offset, -3_600_000_000_000);
+        assert_eq!(options.clock_rate_ppm.as_ppb(), -500);
+        let jump =
+            |secs, by_ns| ClockJump { at: SimTime::ZERO + SimDuration::from_secs(secs), by_ns };
+        assert_eq!(options.clock_jump, [jump(10, -2_000_000_000), jump(60, 1_000_000)]);
+        assert_eq!(options.watchdog, Patience(None));
+        assert_eq!(options.command, ["true"]);
+    }
+
+    #[test]
     fn nonsense_is_refused_by_name() {
         for (args, what) in [
             (&["--start-time", "soon", "true"][..], "--start-time"),
@@ -243,6 +384,13 @@ mod tests {
             (&["--hostname", "a b", "true"], "--hostname"),
             (&["--hostname", "", "true"], "--hostname"),
             (&["--log-level", "loud", "true"], "--log-level"),
+            (&["--clock-offset", "soon", "true"], "--clock-offset"),
+            (&["--clock-rate-ppm", "100001", "true"], "--clock-rate-ppm"),
+            (&["--clock-rate-ppm", "NaN", "true"], "--clock-rate-ppm"),
+            (&["--clock-jump", "1s", "true"], "--clock-jump"),
+            (&["--clock-jump=-1s:1s", "true"], "--clock-jump"),
+            (&["--watchdog", "0", "true"], "--watchdog"),
+            (&["--watchdog-quantum", "0", "true"], "--watchdog-quantum"),
             (&["--syscall-latency=-1", "true"], "--syscall-latency"),
             (&[], "PROGRAM"),
         ] {

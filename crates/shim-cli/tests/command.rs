@@ -1,4 +1,6 @@
-//! The command as a person meets it when something is wrong: before any guest runs.
+//! The command as a person meets it when something is wrong.
+//!
+//! Words in, status and messages out. No guest runs here: what runs do is tested at the top level.
 
 use std::process::{Command, Output};
 

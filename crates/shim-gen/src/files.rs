@@ -1,12 +1,12 @@
 //! The list of made files: their paths, their contents, writing and comparing them.
 //!
-//! Texts of [`crate::headers`] and [`crate::syscalls`] in, files out. Always true: the list is complete,
-//! so a header in `include/shim/` that is not on it is an error too. How a text is made is not here.
+//! Texts of [`crate::headers`], [`crate::manual`] and [`crate::syscalls`] in, files out. Always true: the
+//! list is complete, so a header or a page of section 3 that is not on it is an error too. How a text is made is not here.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use crate::{headers, syscalls};
+use crate::{headers, manual, syscalls};
 
 /// A made file.
 pub struct Made {
@@ -25,6 +25,7 @@ pub fn root() -> PathBuf {
 /// Every made file, as the sources want it.
 pub fn all() -> io::Result<Vec<Made>> {
     let mut made = headers::all(&root())?;
+    made.extend(manual::pages(&made));
     made.push(Made { path: "docs/syscalls.md".into(), text: syscalls::page() });
     Ok(made)
 }
@@ -60,10 +61,12 @@ pub fn stale() -> io::Result<Vec<String>> {
             Err(error) => wrong.push(format!("{}: {error}", made.path)),
         }
     }
-    for entry in fs::read_dir(root().join("include/shim"))? {
-        let path = format!("include/shim/{}", entry?.file_name().to_string_lossy());
-        if !made.iter().any(|m| m.path == path) {
-            wrong.push(format!("{path} is made from nothing"));
+    for (folder, ending) in [("include/shim", ".h"), ("man", ".3")] {
+        for entry in fs::read_dir(root().join(folder))? {
+            let path = format!("{folder}/{}", entry?.file_name().to_string_lossy());
+            if path.ends_with(ending) && !made.iter().any(|m| m.path == path) {
+                wrong.push(format!("{path} is made from nothing"));
+            }
         }
     }
     Ok(wrong)

@@ -38,6 +38,69 @@ pub fn version_macros() -> String {
     )
 }
 
+/// Structures of the C library that functions take.
+pub const C_LIBRARY_TYPES: &[&str] = &["addrinfo", "ifaddrs"];
+
+/// What stands before the declarations of `api.h`: the headers of the C library hide some of the
+/// structures where only a language standard is asked for.
+pub fn c_library_types() -> String {
+    let mut text = String::from("\n#include <ifaddrs.h>\n#include <netdb.h>\n\n");
+    for name in C_LIBRARY_TYPES {
+        text += &format!("struct {name};\n");
+    }
+    text
+}
+
+/// What stands behind the declarations of `native.h`.
+pub const NATIVE_SECTION: &str = r#"/**
+ * A part of a function in which the calling thread's system calls go to the real kernel.
+ *
+ * SHIM_NATIVE_BEGIN(was) and SHIM_NATIVE_END(was) stand in the same block, in this order, and
+ * name a variable of the section's own; without its end, or its beginning, a section does not
+ * compile. Sections nest. A section is left at its end, not by return, goto, break or longjmp.
+ *
+ *     SHIM_NATIVE_BEGIN(was);
+ *     fputs("seen by the real machine\n", file);
+ *     SHIM_NATIVE_END(was);
+ *
+ * Threads and signals, and outside a simulation: as shim_swapAllowNativeSyscalls.
+ * Since 0.1.
+ */
+#define SHIM_NATIVE_BEGIN(was) { const bool was = shim_swapAllowNativeSyscalls(true)
+#define SHIM_NATIVE_END(was) (void)shim_swapAllowNativeSyscalls(was); } (void)0
+
+#ifdef __cplusplus
+namespace shim {
+
+/**
+ * The same for C++: a native section from here to the end of the block, however it is left.
+ *
+ *     {
+ *         shim::native_section native;
+ *         file << "seen by the real machine\n" << std::flush;
+ *     }
+ *
+ * Constructed with false, it is a simulated section within a native one. An object belongs to the
+ * thread that made it.
+ * Since 0.1.
+ */
+class native_section {
+public:
+    explicit native_section(bool is_native = true) noexcept
+        : was_native_(shim_swapAllowNativeSyscalls(is_native)) {}
+    ~native_section() { (void)shim_swapAllowNativeSyscalls(was_native_); }
+    native_section(const native_section &) = delete;
+    native_section &operator=(const native_section &) = delete;
+
+private:
+    const bool was_native_;
+};
+
+} // namespace shim
+#endif
+
+"#;
+
 /// `export.h`.
 pub const EXPORT: &str = r#"/* Attributes of the declarations in the other headers. */
 

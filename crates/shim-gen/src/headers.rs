@@ -12,11 +12,13 @@ use cbindgen::{Builder, Config, DocumentationStyle, Language, SortKey, Style};
 use crate::files::Made;
 use crate::fixed;
 
-/// A header: its name, the sentence that opens it, what stands before its declarations.
+/// A header: its name, the sentence that opens it, what stands before and behind its declarations.
 struct Header {
     name: &'static str,
     title: &'static str,
     macros: fn() -> String,
+    /// What stands behind them.
+    tail: &'static str,
 }
 
 /// The generated headers, in the order in which `shim.h` includes them.
@@ -25,26 +27,37 @@ const HEADERS: &[Header] = &[
         name: "version",
         title: "Which library this is, and which one is loaded.",
         macros: fixed::version_macros,
+        tail: "",
     },
     Header {
         name: "api",
-        title: "System calls as the guest makes them, and simulated time.",
-        macros: String::new,
+        title: "System calls as the guest makes them, names and interfaces, simulated time.",
+        macros: fixed::c_library_types,
+        tail: "",
     },
     Header {
         name: "native",
         title: "Past the simulation and back, for one thread.",
         macros: String::new,
+        tail: fixed::NATIVE_SECTION,
     },
     Header {
         name: "shmem",
         title: "What a guest can read about itself, its machine and the simulation.",
         macros: String::new,
+        tail: "",
     },
     Header {
         name: "thread",
         title: "The end of a thread, for code that ends threads without its C library.",
         macros: String::new,
+        tail: "",
+    },
+    Header {
+        name: "log",
+        title: "Records of the program's own in the log of the run.",
+        macros: String::new,
+        tail: "",
     },
 ];
 
@@ -78,7 +91,10 @@ fn generate(root: &Path, header: &Header) -> io::Result<String> {
         .map_err(|error| io::Error::other(format!("src/capi/{}.rs: {error}", header.name)))?;
     let mut bytes = Vec::new();
     bindings.write(&mut bytes);
-    String::from_utf8(bytes).map_err(io::Error::other)
+    let text = String::from_utf8(bytes).map_err(io::Error::other)?;
+    // cbindgen's own trailer would stand behind the end of the include guard.
+    let end = text.rfind("#endif").expect("an include guard ends with it");
+    Ok(format!("{}{}{}", &text[..end], header.tail, &text[end..]))
 }
 
 fn config(header: &Header) -> Config {
@@ -100,6 +116,9 @@ fn config(header: &Header) -> Config {
     };
     let macros = (header.macros)();
     config.after_includes = (!macros.is_empty()).then_some(macros);
+    for name in fixed::C_LIBRARY_TYPES {
+        config.export.rename.insert(name.to_string(), format!("struct {name}"));
+    }
     config.function.prefix = Some("SHIM_API".into());
     config.function.must_use = Some("SHIM_NODISCARD".into());
     config.function.no_return = Some("SHIM_NORETURN".into());

@@ -1,14 +1,15 @@
 //! The files of this repository that are made from others, and how.
 //!
-//! `include/shim/*.h` is made from the C boundary of the guest (`src/capi/`), whose comments are the
-//! C manual; `docs/syscalls.md` from the table of system calls in `shim-abi`. All of them are checked
+//! `include/shim/*.h` and `man/*.3` are made from the C boundary of the guest (`src/capi/`), whose
+//! comments are the C manual; `docs/syscalls.md` from the table of system calls in `shim-abi`. All of them are checked
 //! in, so that nobody needs this tool to use the library: `cargo run -p shim-gen` writes them anew,
 //! `cargo test -p shim-gen` fails if one is stale.
 //!
 //! 1. [`files`]: the list of made files, where they lie, writing and comparing them;
 //! 2. [`headers`]: one header per boundary file, by cbindgen; [`fixed`]: the two headers, and the
 //!    macros, that are written by hand;
-//! 3. [`syscalls`]: the page of system calls.
+//! 3. [`manual`]: the manual's pages of the functions, from the headers;
+//! 4. [`syscalls`]: the page of system calls.
 //!
 //! # Rules
 //!
@@ -19,4 +20,5 @@
 pub mod files;
 pub mod fixed;
 pub mod headers;
+pub mod manual;
 pub mod syscalls;

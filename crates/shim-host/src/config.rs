@@ -4,12 +4,15 @@
 //! because both come from here. Reading options and files is not here: that is the owner's.
 
 use std::io;
-use std::net::Ipv4Addr;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use shim_abi::SimDuration;
 use shim_abi::manager::EmulateTsc;
-use shim_supervisor::{HostSettings, ManagerSettings};
+use shim_supervisor::{HostSettings, ManagerSettings, Names};
+
+pub use shim_abi::clock::Rate;
+pub use shim_kernel::{ClockJump, ClockSettings};
 
 /// Largest stack of a guest.
 const STACK_BYTES: u64 = 8 << 20;
@@ -31,12 +34,24 @@ pub struct HostConfig {
     pub start_realtime_ns: i64,
     /// How long before the simulation's start the host was booted.
     pub uptime_at_start: SimDuration,
+    /// How the host's clocks differ from simulated time.
+    pub clock: ClockSettings,
+    /// What is done about a guest that makes no call; `None`: nothing.
+    pub watchdog: Option<Watchdog>,
     /// `uname -r`.
     pub kernel_release: String,
     /// `uname -v`.
     pub kernel_version: String,
     /// IPv4 address of the host's interface.
     pub ipv4: Ipv4Addr,
+    /// Bits of `ipv4` that name the network.
+    pub ipv4_prefix_bits: u32,
+    /// IPv6 address of the host's interface.
+    pub ipv6: Option<Ipv6Addr>,
+    /// Bits of `ipv6` that name the network.
+    pub ipv6_prefix_bits: u32,
+    /// The names of the simulation; `None`: this host's and the loopback names only.
+    pub names: Option<Names>,
     /// Frequency of the simulated time stamp counter.
     pub tsc_frequency_hz: u64,
     /// Whether reading the time stamp counter is simulated.
@@ -49,6 +64,28 @@ pub struct HostConfig {
     pub log_level: log::LevelFilter,
     /// Whether guests write a record for each system call.
     pub is_tracing: bool,
+}
+
+/// What is done about a guest that computes without making a call, while others of its host, or events,
+/// wait for it to hand over.
+///
+/// It is preempted: by default after a second, and is charged a second, as long as the same computation
+/// would take on a real machine that is as fast as this one. So alarms and time-outs come when they would
+/// come there, and a busy loop reaches the end of the simulation. When that happens depends on the real
+/// machine: the run is not reproducible.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Watchdog {
+    /// How long it may run without a call, in wall time. What it has to wait for a processor of the real
+    /// machine does not count.
+    pub wall: Duration,
+    /// The simulated time that it is charged each time.
+    pub quantum: SimDuration,
+}
+
+impl Default for Watchdog {
+    fn default() -> Watchdog {
+        Watchdog { wall: Duration::from_secs(1), quantum: SimDuration::from_secs(1) }
+    }
 }
 
 impl HostConfig {
@@ -64,9 +101,15 @@ impl HostConfig {
             memory_bytes: 4 << 30,
             start_realtime_ns: 946_684_800 * 1_000_000_000,
             uptime_at_start: SimDuration::from_secs(100),
+            clock: ClockSettings::default(),
+            watchdog: Some(Watchdog::default()),
             kernel_release: real.release().to_string_lossy().into_owned(),
             kernel_version: real.version().to_string_lossy().into_owned(),
             ipv4: Ipv4Addr::new(11, 0, 0, 1),
+            ipv4_prefix_bits: 8,
+            ipv6: None,
+            ipv6_prefix_bits: 64,
+            names: None,
             tsc_frequency_hz: 1_000_000_000,
             emulate_tsc: EmulateTsc::Always,
             syscall_latency: SimDuration::from_ns(1_000),
@@ -85,6 +128,7 @@ impl HostConfig {
             memory_bytes: self.memory_bytes,
             start_realtime_ns: self.start_realtime_ns,
             uptime_at_start_ns: self.uptime_at_start.as_ns(),
+            clock: self.clock.clone(),
             kernel_release: self.kernel_release.as_str().into(),
             kernel_version: self.kernel_version.as_str().into(),
             descriptor_limit: (descriptor_limit.0.into(), descriptor_limit.1.into()),
@@ -109,10 +153,17 @@ impl HostConfig {
         HostSettings {
             host_id: self.host_id,
             uptime_at_start_ns: self.uptime_at_start.as_ns(),
+            realtime_offset_ns: self.clock.offset_ns,
+            rate: self.clock.rate,
+            preemption_ns: self.watchdog.map_or(0, |watchdog| watchdog.quantum.as_ns()),
             cpu_count: self.cpu_count,
             log_level: self.log_level as u32,
             is_tracing: self.is_tracing,
             ipv4: u32::from_ne_bytes(self.ipv4.octets()),
+            ipv4_prefix_bits: self.ipv4_prefix_bits,
+            ipv6: self.ipv6,
+            ipv6_prefix_bits: self.ipv6_prefix_bits,
+            names: self.names.clone(),
             hostname: self.hostname.clone(),
             kernel_release: self.kernel_release.clone(),
             kernel_version: self.kernel_version.clone(),

@@ -15,8 +15,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shim_abi::SimTime;
+use shim_abi::event::SignalInfo;
 use shim_abi::process::MAX_DESCRIPTORS;
-use shim_kernel::VirtualTid;
+use shim_kernel::{VirtualPid, VirtualTid};
 use shim_supervisor::{Command, Identity, Launcher, Library, SpawnError};
 
 use crate::config::HostConfig;
@@ -25,6 +26,7 @@ use crate::interrupter::Interrupter;
 use crate::lacks::{Lack, LackKind, Lacks};
 use crate::machine::Machine;
 use crate::observe::{Observation, Observer, ProcessEnd};
+use crate::preemptions::{Preemption, Preemptions};
 use crate::process::{Failure, Process, State, process_end};
 use crate::serve::{Desk, Served};
 
@@ -102,8 +104,12 @@ pub struct Host {
     ready: VecDeque<VirtualTid>,
     interrupter: Interrupter,
     lacks: Lacks,
+    preemptions: Preemptions,
     failures: Vec<Failure>,
     ends: BTreeMap<u32, ProcessEnd>,
+    handovers: u64,
+    /// The native processor on which its guests run, if it matters.
+    cpu: Option<usize>,
 }
 
 impl Host {
@@ -123,9 +129,22 @@ impl Host {
             ready: VecDeque::new(),
             interrupter: Interrupter::new(),
             lacks: Lacks::default(),
+            preemptions: Preemptions::default(),
             failures: Vec::new(),
             ends: BTreeMap::new(),
+            handovers: 0,
+            cpu: None,
         })
+    }
+
+    /// The virtual process id that the next process gets: files are named by it before it exists.
+    pub fn next_pid(&mut self) -> u32 {
+        self.machine.kernel(|kernel| kernel.next_pid()).0
+    }
+
+    /// Set the host's clock to `now`, if it is not later already. Between steps that ended at `now`.
+    pub fn advance_to(&mut self, now: SimTime) {
+        self.machine.advance_to(now);
     }
 
     /// Start a program at the host's now; its virtual process id. It runs when the host is stepped.
@@ -150,11 +169,23 @@ impl Host {
                 return Err(StartError::Spawn(error));
             }
         };
+        if let Some(cpu) = self.cpu {
+            guest.run_on(cpu);
+        }
         self.interrupter.add(pid.0, guest.interrupter());
         self.machine.pids.push(pid);
         self.processes.insert(tid, Process::new(guest, (pid, tid), program, now));
         self.ready.push_back(tid);
         Ok(pid.0)
+    }
+
+    /// From now on guests run on this native processor only, on which the thread that steps the host had better run
+    /// too: they take turns, and nobody has to be woken on another processor. Results do not change.
+    pub fn run_on(&mut self, cpu: usize) {
+        if self.cpu != Some(cpu) {
+            self.cpu = Some(cpu);
+            self.processes.values().for_each(|process| process.guest.run_on(cpu));
+        }
     }
 
     /// Run everything that happens from `now` until just before `until`. A guest may keep this call
@@ -208,6 +239,24 @@ impl Host {
         self.interrupter.clone()
     }
 
+    /// Send `signal` to process `pid` at the host's now, as an ordinary process outside would. A process
+    /// that is not there is left alone, SIGKILL ends it natively. Between steps.
+    pub fn signal(&mut self, pid: u32, signal: u32, observer: &mut dyn Observer) {
+        if signal != libc::SIGKILL.unsigned_abs() {
+            let info = SignalInfo { signal, code: libc::SI_USER, pid: 1, ..SignalInfo::default() };
+            let now = self.machine.now();
+            self.machine.kernel(|kernel| kernel.post_signal(now, VirtualPid(pid), info));
+            return;
+        }
+        let tid = VirtualPid(pid).leader();
+        if let Some(mut process) = self.processes.remove(&tid) {
+            process.time = process.time.max(self.machine.now());
+            let status = kill(&mut process);
+            self.ready.retain(|&other| other != tid);
+            self.end(process, status, observer);
+        }
+    }
+
     /// The processes that have not ended, and what they wait in.
     pub fn waiting(&self) -> Vec<Waiting> {
         let call_name = |process: &Process| match process.call {
@@ -227,12 +276,11 @@ impl Host {
 
     /// Kill all processes natively, and observe their ends.
     pub fn kill_all(&mut self, observer: &mut dyn Observer) {
-        let tids: Vec<_> = self.processes.keys().copied().collect();
-        for tid in tids {
-            if let Some(mut process) = self.processes.remove(&tid) {
-                let status = kill(&mut process);
-                self.end(process, status, observer);
-            }
+        // All at once: they die side by side while we wait for the first.
+        self.processes.values().for_each(|process| process.guest.kill());
+        while let Some((_, mut process)) = self.processes.pop_first() {
+            let status = kill(&mut process);
+            self.end(process, status, observer);
         }
         self.ready.clear();
     }
@@ -247,9 +295,25 @@ impl Host {
         self.lacks.list()
     }
 
+    /// Programs that made no call for so long that they were preempted.
+    pub fn preemptions(&self) -> Vec<Preemption> {
+        let watchdog = self.machine.config.watchdog;
+        watchdog.map_or_else(Vec::new, |watchdog| self.preemptions.list(watchdog.wall))
+    }
+
+    /// Whether nothing that happened so far depended on how fast the real machine is.
+    pub fn is_reproducible(&self) -> bool {
+        self.preemptions.is_empty()
+    }
+
     /// Failures of the shim in ended processes.
     pub fn failures(&self) -> &[Failure] {
         &self.failures
+    }
+
+    /// How often guests handed over control.
+    pub fn handovers(&self) -> u64 {
+        self.handovers
     }
 
     /// Bytes that the kernel's state takes.
@@ -274,6 +338,9 @@ impl Host {
             machine: &mut self.machine,
             interrupter: &self.interrupter,
             lacks: &mut self.lacks,
+            preemptions: &mut self.preemptions,
+            has_others: !self.ready.is_empty(),
+            handovers: &mut self.handovers,
             observer,
         }
         .serve(&mut process);

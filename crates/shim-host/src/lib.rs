@@ -14,12 +14,13 @@
 //! 5. `serve`: a thread's time between two waits: requests and their answers; `guest_view` is how the
 //!    kernel sees a guest, `process` what is remembered of it;
 //! 6. [`interrupter`]: signals from outside the simulation;
-//! 7. [`observe`], [`lacks`]: what a host tells about its guests, while they run and afterwards.
+//! 7. [`observe`], [`lacks`], `preemptions`: what a host tells about its guests, while they run and
+//!    afterwards.
 //!
 //! # Rules
 //!
 //! - The order of threads follows simulated time, then who was ready first. Nothing follows real time,
-//!   but for what the outside does: standard streams and interrupts.
+//!   but for what the outside does (standard streams, interrupts), and for the watchdog, which is told.
 //! - The host's clock and the limit of its guests change only while no guest has control.
 //! - The kernel is called only with its arena open, so that its whole state lies there.
 //! - A guest that breaks the protocol is killed and named; it never takes the simulator down.
@@ -35,6 +36,7 @@ pub mod interrupter;
 pub mod lacks;
 mod machine;
 pub mod observe;
+mod preemptions;
 pub mod probe;
 mod process;
 mod serve;
@@ -44,4 +46,6 @@ pub use host::{Host, StartError, StepOutcome, Waiting};
 pub use interrupter::Interrupter;
 pub use lacks::{Lack, LackKind};
 pub use observe::{Observation, Observer, ProcessEnd, Source};
+pub use preemptions::Preemption;
 pub use process::Failure;
+pub use shim_supervisor::{Name, Names};

@@ -80,9 +80,15 @@ impl Machine {
 
     /// Tell guests the time, and how far they may go. To be called before each hand-over.
     pub(crate) fn publish_clock(&self) {
-        let next = self.kernel.next_event().unwrap_or(SimTime::MAX);
         self.memory.set_now(self.now);
-        self.memory.set_run_until(self.until.min(next).max(self.now));
+        self.memory.set_realtime_offset_ns(self.kernel.realtime_offset_ns(self.now));
+        self.memory.set_run_until(self.run_until());
+    }
+
+    /// The instant at which a guest must hand over; the end of time: nothing waits for it.
+    pub(crate) fn run_until(&self) -> SimTime {
+        let next = self.kernel.next_event().unwrap_or(SimTime::MAX);
+        self.until.min(next).max(self.now)
     }
 
     /// Post the signals that came from outside to every process.

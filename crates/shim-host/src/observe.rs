@@ -5,6 +5,8 @@
 //! guest of the host has control, and must not call the host. How they look to a person is not here:
 //! that is `shim-sim`.
 
+use std::time::Duration;
+
 use shim_abi::SimTime;
 use shim_abi::event::SignalInfo;
 use shim_abi::ring::CallRecord;
@@ -57,6 +59,12 @@ pub enum Observation<'a> {
     },
     /// A signal whose handler runs next.
     Signal(SignalInfo),
+    /// The thread made no call for so long, in wall time, and was preempted: from now on the run is not
+    /// reproducible.
+    Preempted {
+        /// The watchdog's patience.
+        wall: Duration,
+    },
     /// The process ended.
     Ended(ProcessEnd),
 }

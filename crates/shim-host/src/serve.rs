@@ -5,6 +5,8 @@
 //! `now + charged`, and only the end of a wait moves the host's clock. Which thread is served when is
 //! `host`; what a call does is the kernel's.
 
+use std::time::Duration;
+
 use shim_abi::calls::nr;
 use shim_abi::event::{Reply, Request};
 use shim_abi::ring::CallRecord;
@@ -17,6 +19,7 @@ use crate::interrupter::Interrupter;
 use crate::lacks::Lacks;
 use crate::machine::Machine;
 use crate::observe::{Observation, Observer};
+use crate::preemptions::Preemptions;
 use crate::process::{Process, State};
 
 /// What became of a thread that was served.
@@ -46,6 +49,11 @@ pub(crate) struct Desk<'a> {
     pub(crate) machine: &'a mut Machine,
     pub(crate) interrupter: &'a Interrupter,
     pub(crate) lacks: &'a mut Lacks,
+    pub(crate) preemptions: &'a mut Preemptions,
+    /// Other threads of the host are ready, and run when this one hands over.
+    pub(crate) has_others: bool,
+    /// Counts the guests' messages.
+    pub(crate) handovers: &'a mut u64,
     pub(crate) observer: &'a mut dyn Observer,
 }
 
@@ -72,7 +80,7 @@ impl Desk<'_> {
             self.machine.publish_clock();
         }
         loop {
-            let event = process.guest.wait();
+            let event = process.guest.wait_watched(self.patience());
             process.drain(&self.machine.config.hostname, self.lacks, self.observer);
             let request = match event {
                 Event::Request(request) => request,
@@ -82,6 +90,7 @@ impl Desk<'_> {
                 }
                 Event::Exited(status) => return Served::Ended(status),
             };
+            *self.handovers += 1;
             let charged = SimDuration::from_ns(process.guest.charged_ns());
             let now = self.machine.now() + charged;
             process.time = now;
@@ -91,6 +100,13 @@ impl Desk<'_> {
                 return served;
             }
         }
+    }
+
+    /// How long the thread may compute without a call; for ever if nothing waits for it, because then
+    /// nobody is helped and the run stays reproducible.
+    fn patience(&self) -> Option<Duration> {
+        let watchdog = self.machine.config.watchdog?;
+        (self.has_others || self.machine.run_until() < SimTime::MAX).then_some(watchdog.wall)
     }
 
     fn answer(&mut self, process: &mut Process, now: SimTime, request: Request) -> Answer {
@@ -115,6 +131,11 @@ impl Desk<'_> {
                 self.conclude(process, outcome, false)
             }
             Request::Limit => {
+                self.machine.kernel(|kernel| kernel.limit(now, tid));
+                Answer::Park
+            }
+            Request::Preempted => {
+                self.note_preemption(process, now);
                 self.machine.kernel(|kernel| kernel.limit(now, tid));
                 Answer::Park
             }
@@ -204,6 +225,13 @@ impl Desk<'_> {
             let host = &self.machine.config.hostname;
             process.tell(host, now, Observation::Call { record, texts: &[] }, self.observer);
         }
+    }
+
+    fn note_preemption(&mut self, process: &mut Process, now: SimTime) {
+        self.preemptions.add(&process.program);
+        let wall = self.machine.config.watchdog.map_or(Duration::ZERO, |watchdog| watchdog.wall);
+        let host = &self.machine.config.hostname;
+        process.tell(host, now, Observation::Preempted { wall }, self.observer);
     }
 
     fn complain(&mut self, process: &mut Process, reason: &str) {

@@ -1,13 +1,17 @@
 //! A host and its guests: time, waits, ends, and what is told of them.
+//!
+//! Guests are fakes that keep to the protocol (`common/fake.rs`). The real library is tested at top level.
 
 mod common;
 
 use std::alloc::System;
+use std::time::Duration;
 
-use common::{Notes, fake, host};
+use common::{Notes, fake, host, host_with};
 use shim_abi::calls::nr;
 use shim_abi::{SimDuration, SimTime};
-use shim_host::{Lack, LackKind, ProcessEnd};
+use shim_host::config::{ClockJump, ClockSettings, Rate, Watchdog};
+use shim_host::{HostConfig, Lack, LackKind, ProcessEnd};
 
 #[global_allocator]
 static ALLOCATOR: shim_arena::ScopedAllocator<System> = shim_arena::ScopedAllocator::new(System);
@@ -191,4 +195,64 @@ fn processes_take_turns_in_simulated_time() {
         notes.0
     };
     assert_eq!(run_both(), run_both());
+}
+
+#[test]
+fn a_host_has_clocks_of_its_own() {
+    let jumps = vec![ClockJump { at: SimTime::from_ns(1_000_000_000), by_ns: -100 }];
+    let rate = Rate::from_ppb(50_000).unwrap();
+    let clock = ClockSettings { offset_ns: 7, rate, jumps };
+    let mut host = host_with(|config| HostConfig { clock, ..config });
+    let pid = host.spawn(&fake::command("clocks")).unwrap();
+    host.step(SimTime::ZERO, SimTime::MAX, &mut ());
+    assert_eq!(host.end_of(pid), Some(ProcessEnd::Exited(5)));
+    assert!(host.is_reproducible());
+}
+
+/// A host whose guests may compute for 20 ms without a call, and are charged 2 s then.
+fn watched_host() -> shim_host::Host {
+    let watchdog = Watchdog { wall: Duration::from_millis(20), quantum: SimDuration::from_secs(2) };
+    host_with(|config| HostConfig { watchdog: Some(watchdog), ..config })
+}
+
+#[test]
+fn who_makes_no_call_is_preempted_if_something_waits_for_it() {
+    let mut host = watched_host();
+    let mut notes = Notes::default();
+    let pid = host.spawn(&fake::command("compute-with-alarm")).unwrap();
+    let outcome = host.step(SimTime::ZERO, SimTime::MAX, &mut notes);
+    assert_eq!(host.end_of(pid), Some(ProcessEnd::Exited(3)), "{:?}", notes.0);
+    assert_eq!(outcome.now.as_ns() / 1_000_000_000, 6);
+    assert!(!host.is_reproducible());
+    let list = host.preemptions();
+    assert_eq!((list.len(), list[0].program.as_str(), list[0].count), (1, "fake", 3));
+    assert_eq!(notes.0.iter().filter(|line| line.ends_with(" preempted")).count(), 3);
+
+    // The end of the step waits for it, too.
+    let mut host = watched_host();
+    let pid = host.spawn(&fake::command("compute")).unwrap();
+    let outcome = host.step(SimTime::ZERO, SimTime::from_ns(3_000_000_000), &mut ());
+    assert_eq!((host.end_of(pid), outcome.process_count), (None, 1));
+    host.kill_all(&mut ());
+
+    // And so does another guest that is ready.
+    let mut host = watched_host();
+    let pids = ["compute", "sleep"].map(|mode| host.spawn(&fake::command(mode)).unwrap());
+    host.step(SimTime::ZERO, SimTime::MAX, &mut ());
+    assert_eq!(host.end_of(pids[1]), Some(ProcessEnd::Exited(3)));
+    assert!(host.end_of(pids[0]) != Some(ProcessEnd::Exited(0)));
+}
+
+#[test]
+fn a_computation_that_nobody_waits_for_is_left_alone() {
+    let mut host = watched_host();
+    let pid = host.spawn(&fake::command("compute")).unwrap();
+    host.step(SimTime::ZERO, SimTime::MAX, &mut ());
+    assert_eq!(host.end_of(pid), Some(ProcessEnd::Exited(0)));
+    assert!(host.is_reproducible());
+
+    let mut host = host_with(|config| HostConfig { watchdog: None, ..config });
+    let pid = host.spawn(&fake::command("compute-with-alarm")).unwrap();
+    host.step(SimTime::ZERO, SimTime::MAX, &mut ());
+    assert_eq!(host.end_of(pid), Some(ProcessEnd::Exited(0)));
 }

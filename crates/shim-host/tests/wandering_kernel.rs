@@ -20,7 +20,9 @@ use shim_abi::calls::nr;
 use shim_abi::event::SignalInfo;
 use shim_abi::{Errno, SimTime};
 use shim_arena::{Arena, ScopedAllocator};
-use shim_kernel::{Config, Guest, GuestAddr, Kernel, Outcome, SignalOutcome, VirtualTid};
+use shim_kernel::{
+    ClockSettings, Config, Guest, GuestAddr, Kernel, Outcome, SignalOutcome, VirtualTid,
+};
 
 #[global_allocator]
 static ALLOCATOR: ScopedAllocator<System> = ScopedAllocator::new(System);
@@ -63,12 +65,9 @@ fn sleep(kernel: &mut Kernel, now: SimTime, tid: VirtualTid) -> Outcome {
     kernel.call(now, tid, nr::nanosleep, [8, 0, 0, 0, 0, 0], &mut Sleeper)
 }
 
-/// The kernel at the arena's root.
-fn kernel_in(arena: &Arena) -> &mut Kernel {
-    let root = arena.root().expect("somebody left a root");
-    // SAFETY: the original leaked a kernel there, both are the same executable, and the side without
-    // control waits.
-    unsafe { &mut *std::ptr::with_exposed_provenance_mut::<Kernel>(root) }
+/// The address of the kernel at the arena's root.
+fn kernel_in(arena: &Arena) -> *mut Kernel {
+    std::ptr::with_exposed_provenance_mut(arena.root().expect("somebody left a root"))
 }
 
 /// What the copy does: wakes the sleeper, lets it sleep again, and leaves a signal for it.
@@ -77,7 +76,9 @@ fn go_on(path: &str) {
     // SAFETY: the original made the file, is the same executable, and waits for us.
     let arena = unsafe { Arena::attach(file.into(), INDEX) }.unwrap();
     arena.enter(|| {
-        let kernel = kernel_in(&arena);
+        // SAFETY: the original leaked a kernel there, both are the same executable, and the side without
+        // control waits.
+        let kernel = unsafe { &mut *kernel_in(&arena) };
         assert_eq!(kernel.next_event(), Some(at(5)));
         kernel.advance(at(5));
         let tid = kernel.next_runnable().expect("its time is over");
@@ -112,7 +113,9 @@ fn a_kernel_goes_on_in_another_process_and_comes_back() {
     assert!(copy.status.success(), "{}", String::from_utf8_lossy(&copy.stdout));
 
     arena.enter(|| {
-        let kernel = kernel_in(&arena);
+        // SAFETY: the original leaked a kernel there, both are the same executable, and the side without
+        // control waits.
+        let kernel = unsafe { &mut *kernel_in(&arena) };
         assert_eq!(kernel.next_runnable(), Some(tid), "the copy's signal woke it");
         let interrupted = Outcome::Done(Errno::EINTR.as_return());
         assert_eq!(kernel.resume(at(8), tid, &mut Sleeper), interrupted);
@@ -129,6 +132,7 @@ fn config() -> Config {
         memory_bytes: 1 << 30,
         start_realtime_ns: 0,
         uptime_at_start_ns: 0,
+        clock: ClockSettings::default(),
         kernel_release: "6.1".into(),
         kernel_version: "#1".into(),
         descriptor_limit: (1024, 4096),

@@ -4,6 +4,10 @@
 //! where the rest of its state lies. What a machine's network is made of is not here.
 
 use alloc::string::String;
+use alloc::vec::Vec;
+
+use shim_abi::SimTime;
+use shim_abi::clock::Rate;
 
 /// One simulated machine.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -20,6 +24,8 @@ pub struct Config {
     pub start_realtime_ns: i64,
     /// How long before the simulation's start the machine was booted.
     pub uptime_at_start_ns: u64,
+    /// How the machine's clocks differ from simulated time.
+    pub clock: ClockSettings,
     /// `uname -r`.
     pub kernel_release: String,
     /// `uname -v`.
@@ -30,4 +36,24 @@ pub struct Config {
     pub stack_limit_bytes: u64,
     /// Frequency of the time stamp counter.
     pub tsc_frequency_hz: u64,
+}
+
+/// How the clocks of a machine differ from simulated time. By default they do not.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ClockSettings {
+    /// How far calendar time is ahead at the simulation's start, in nanoseconds; negative: behind.
+    pub offset_ns: i64,
+    /// How fast the oscillator runs, on which every clock but those of CPU time is based.
+    pub rate: Rate,
+    /// Sudden changes of calendar time, in any order: as if somebody had set the clock.
+    pub jumps: Vec<ClockJump>,
+}
+
+/// A sudden change of calendar time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ClockJump {
+    /// When, in simulated time.
+    pub at: SimTime,
+    /// By how many nanoseconds; negative: backwards.
+    pub by_ns: i64,
 }

@@ -94,24 +94,32 @@ impl Context<'_> {
 
     fn read_interval(&self) -> Reading {
         let interval = self.process().interval;
-        let left = |deadline: SimTime| deadline.since(self.now);
-        Reading { left: interval.deadline.map_or(SimDuration::ZERO, left), period: interval.period }
+        let left = |deadline: SimDuration| deadline.as_ns().saturating_sub(self.uptime().as_ns());
+        let left = SimDuration::from_ns(interval.deadline.map_or(0, left));
+        Reading { left, period: interval.period }
+    }
+
+    fn uptime(&self) -> SimDuration {
+        SimDuration::from_ns(self.kernel.uptime_ns(self.now))
     }
 
     fn set_interval(&mut self, new: Reading) {
         let interval = match new.left {
             SimDuration::ZERO => Interval::default(),
-            left => Interval { deadline: Some(self.now + left), expired: None, period: new.period },
+            left => {
+                Interval { deadline: Some(self.uptime() + left), expired: None, period: new.period }
+            }
         };
         self.kernel.plan_interval(self.pid, interval);
     }
 
     /// The caller's own clock may be ahead of the host's: let its timer expire first.
     pub(crate) fn expire_own_interval(&mut self) {
-        if let Some(deadline) = self.process().interval.deadline
-            && deadline <= self.now
+        let deadline = self.process().interval.deadline;
+        if let Some(at) = deadline.map(|deadline| self.kernel.time_of_uptime(deadline))
+            && at <= self.now
         {
-            self.kernel.expire_interval(deadline, self.pid);
+            self.kernel.expire_interval(at, self.pid);
         }
     }
 
@@ -121,7 +129,8 @@ impl Context<'_> {
         let (Some(expired), None) = (interval.expired, interval.deadline) else { return };
         let period = interval.period.as_ns();
         let deadline = (period != 0).then(|| {
-            let periods = self.now.since(expired).as_ns() / period + 1;
+            let passed = self.uptime().as_ns().saturating_sub(expired.as_ns());
+            let periods = passed / period + 1;
             expired + SimDuration::from_ns(period.saturating_mul(periods))
         });
         self.kernel.plan_interval(self.pid, Interval { deadline, expired: None, ..interval });
@@ -132,19 +141,20 @@ impl Kernel {
     /// Replace a process's timer, in its record and in the agenda.
     pub(crate) fn plan_interval(&mut self, pid: VirtualPid, interval: Interval) {
         let Some(process) = self.processes.get_mut(&pid) else { return };
-        if let Some(old) = process.interval.deadline {
-            self.agenda.remove(old, Entry::Interval(pid));
+        let old = core::mem::replace(&mut process.interval, interval);
+        if let Some(old) = old.deadline {
+            self.agenda.remove(self.time_of_uptime(old), Entry::Interval(pid));
         }
         if let Some(new) = interval.deadline {
-            self.agenda.add(new, Entry::Interval(pid));
+            self.agenda.add(self.time_of_uptime(new), Entry::Interval(pid));
         }
-        process.interval = interval;
     }
 
     /// The timer of a process, due at `at`, expires.
     pub(crate) fn expire_interval(&mut self, at: SimTime, pid: VirtualPid) {
         let Some(process) = self.processes.get(&pid) else { return };
-        let interval = Interval { deadline: None, expired: Some(at), ..process.interval };
+        let interval = process.interval;
+        let interval = Interval { deadline: None, expired: interval.deadline, ..interval };
         self.plan_interval(pid, interval);
         let alarm = SignalInfo {
             signal: libc::SIGALRM as u32,
@@ -163,6 +173,7 @@ mod tests {
     use crate::outcome::{Outcome, SignalOutcome};
     use crate::testing::{DATA, TestGuest, machine};
     use shim_abi::calls::nr;
+    use shim_abi::clock::Rate;
 
     const MS: u64 = 1_000_000;
     const SECOND: u64 = 1_000 * MS;
@@ -256,6 +267,24 @@ mod tests {
         assert!(!bench.has_alarm());
         assert_eq!(bench.get(), (10_000, 0), "an ignored alarm ends its timer");
         assert_eq!(bench.kernel.next_event(), None);
+    }
+
+    #[test]
+    fn a_timer_follows_the_machines_own_clock_and_does_not_drift_from_it() {
+        // A third of a nanosecond in 10 ms is lost by each rounding, if there is any.
+        for ppb in [33, -33, Rate::MAX_PPB, -Rate::MAX_PPB] {
+            let mut bench = Bench::new();
+            bench.kernel.config.clock.rate = Rate::from_ppb(ppb).unwrap();
+            bench.set(10_000, 10_000);
+            for i in 1..1_000 {
+                let due = bench.kernel.next_event().unwrap();
+                assert_eq!(due, bench.kernel.config.clock.rate.time_of(i * 10 * MS), "{ppb} {i}");
+                bench.go(due.as_ns());
+                assert!(bench.has_alarm(), "{ppb} {i}");
+            }
+            assert_eq!(bench.get().0, 10_000);
+            assert!(bench.get().1 >= 9_999, "what is left is told in the machine's own time");
+        }
     }
 
     #[test]

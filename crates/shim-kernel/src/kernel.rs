@@ -36,6 +36,8 @@ pub struct Kernel {
     pub(crate) agenda: Agenda,
     /// Threads to be resumed, in the order in which they woke.
     runnable: VecDeque<VirtualTid>,
+    /// Jumps of the calendar up to this instant are past.
+    jumped: SimTime,
     /// The number of the next process or thread.
     pub(crate) next_id: u32,
     /// CPU time of processes that are gone.
@@ -56,13 +58,15 @@ impl Kernel {
         stream("boot_id").fill(&mut boot_id);
         let uuids = stream("uuid").state();
         // A copy: the texts of `config` may have been allocated elsewhere.
-        let config = config.clone();
+        let mut config = config.clone();
+        config.clock.jumps.sort_by_key(|jump| jump.at);
         let mut kernel = Kernel {
             config,
             processes: BTreeMap::new(),
             threads: BTreeMap::new(),
             agenda: Agenda::default(),
             runnable: VecDeque::new(),
+            jumped: SimTime::ZERO,
             next_id: life::FIRST_ID,
             ended_cpu_ns: 0,
             started_processes: 0,
@@ -75,11 +79,17 @@ impl Kernel {
 
     /// Start a process for `program` at `now`: a child of the machine's first process, leader of a
     /// session and a group of its own. Its first thread runs.
-    pub fn spawn(&mut self, _now: SimTime, program: &str) -> (VirtualPid, VirtualTid) {
+    pub fn spawn(&mut self, now: SimTime, program: &str) -> (VirtualPid, VirtualTid) {
+        self.jumped = self.jumped.max(now);
         let pid = VirtualPid(self.next_id);
         self.next_id += 1;
         self.add_process(pid, VirtualPid::INIT, program);
         (pid, pid.leader())
+    }
+
+    /// The number that the next process gets.
+    pub fn next_pid(&self) -> VirtualPid {
+        VirtualPid(self.next_id)
     }
 
     /// The seed of a process's own stream of random numbers, for its block.
@@ -144,13 +154,17 @@ impl Kernel {
         self.park(tid, Parked { since: now, deadline: now, wait: Wait::Limit, wake: None });
     }
 
-    /// The earliest instant at which something happens by itself.
+    /// The earliest instant at which something happens by itself. A jump of the calendar is such an event
+    /// as long as somebody is there to see it.
     pub fn next_event(&self) -> Option<SimTime> {
-        self.agenda.next()
+        let is_deserted = self.processes.len() <= 1;
+        let jump = self.next_jump(self.jumped).filter(|_| !is_deserted);
+        [self.agenda.next(), jump].into_iter().flatten().min()
     }
 
     /// Let everything happen that is due by `now`.
     pub fn advance(&mut self, now: SimTime) {
+        self.jumped = self.jumped.max(now);
         while let Some((at, entry)) = self.agenda.pop_due(now) {
             match entry {
                 Entry::Interval(pid) => self.expire_interval(at, pid),
@@ -287,11 +301,6 @@ impl Kernel {
     pub(crate) fn threads_of(&self, pid: VirtualPid) -> Vec<VirtualTid> {
         let is_of = |thread: &Thread| thread.pid == pid && !matches!(thread.state, State::Ended);
         self.threads.iter().filter(|(_, thread)| is_of(thread)).map(|(&tid, _)| tid).collect()
-    }
-
-    /// Nanoseconds since boot, at `now`.
-    pub(crate) fn uptime_ns(&self, now: SimTime) -> u64 {
-        self.config.uptime_at_start_ns.saturating_add(now.as_ns())
     }
 
     /// CPU time of all processes since boot, as far as their last calls told.

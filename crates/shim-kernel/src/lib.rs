@@ -63,7 +63,7 @@ mod task;
 mod testing;
 mod usage;
 
-pub use config::Config;
+pub use config::{ClockJump, ClockSettings, Config};
 pub use guest::{Guest, GuestAddr};
 pub use ids::{VirtualPid, VirtualTid};
 pub use kernel::Kernel;

@@ -1,7 +1,7 @@
 //! Sleeping: `nanosleep`, `clock_nanosleep`.
 //!
 //! A clock and a time in, a parked call out. Always true: a sleeper wakes at its deadline to the
-//! nanosecond; a signal that has an effect ends it earlier with EINTR, and then the rest of a relative
+//! nanosecond of its clock; a signal that has an effect ends it earlier with EINTR, and then the rest of a relative
 //! sleep is stored. A sleep of no length waits too, so that others get their turn.
 //!
 //! A process that sleeps until its own CPU clock has advanced sleeps until a signal comes: as on
@@ -23,7 +23,8 @@ pub(crate) fn nanosleep(
     remainder: GuestAddr,
 ) -> Answer {
     let duration = context.read_timespec(request)?;
-    context.sleep_until(context.now + duration, remainder)
+    let deadline = context.kernel.time_after(context.now, duration);
+    context.sleep_until(deadline, remainder)
 }
 
 pub(crate) fn clock_nanosleep(
@@ -49,9 +50,9 @@ pub(crate) fn clock_nanosleep(
         Clock::ProcessCpu { is_own, cpu_ns, .. } => {
             return context.sleep_cpu(is_own, cpu_ns, time, is_absolute, remainder);
         }
-        _ if !is_absolute => context.now + time,
+        _ if !is_absolute => context.kernel.time_after(context.now, time),
         Clock::Boot => context.kernel.time_of_uptime(time),
-        _ => context.kernel.time_of_realtime(time),
+        _ => context.kernel.time_of_realtime(context.now, time),
     };
     context.sleep_until(deadline, remainder)
 }
@@ -97,7 +98,8 @@ impl Context<'_> {
             return self.park_again(parked);
         }
         if !remainder.is_null() {
-            let left = cpu_ns_left.unwrap_or(parked.deadline.since(self.now).as_ns());
+            let left = self.kernel.time_between(self.now, parked.deadline).as_ns();
+            let left = cpu_ns_left.unwrap_or(left);
             write_words(self.guest, remainder, timespec_of(left))?;
         }
         Err(Errno::EINTR)
@@ -109,8 +111,9 @@ mod tests {
     use super::*;
     use crate::outcome::{Outcome, SignalOutcome};
     use crate::testing::{DATA, TestGuest, machine};
-    use crate::{Kernel, VirtualTid};
+    use crate::{ClockJump, ClockSettings, Config, Kernel, VirtualTid};
     use shim_abi::calls::nr;
+    use shim_abi::clock::Rate;
 
     const SECOND: u64 = 1_000_000_000;
     const ABSOLUTE: u64 = libc::TIMER_ABSTIME as u64;
@@ -156,6 +159,56 @@ mod tests {
             assert_eq!(kernel.next_event(), None);
             assert_eq!(guest.words::<1>(DATA + 16), [77], "nothing is left");
         }
+    }
+
+    /// A machine whose calendar is set by so many seconds at 6 s, and whose oscillator is a tenth slow.
+    fn slow_machine_that_jumps(by_secs: i64) -> (Kernel, TestGuest, VirtualTid) {
+        let rate = Rate::from_ppb(-Rate::MAX_PPB).unwrap();
+        let jumps = [ClockJump { at: at(6 * SECOND), by_ns: by_secs * SECOND as i64 }].to_vec();
+        let clock = ClockSettings { offset_ns: 0, rate, jumps };
+        let mut kernel = Kernel::new(Config { clock, ..crate::testing::config() });
+        let (_, tid) = kernel.spawn(SimTime::ZERO, "program");
+        kernel.advance(at(5 * SECOND));
+        (kernel, TestGuest::new(), tid)
+    }
+
+    #[test]
+    fn sleeps_follow_the_machines_own_clocks() {
+        // At 5 s its clocks have counted 4.5 s.
+        for (clock, flags, time, jump, expected) in [
+            (libc::CLOCK_MONOTONIC, 0, [9, 0], 1000, 15 * SECOND),
+            (libc::CLOCK_REALTIME, 0, [9, 0], 1000, 15 * SECOND),
+            (libc::CLOCK_REALTIME, 0, [9, 0], -1000, 15 * SECOND),
+            (libc::CLOCK_MONOTONIC, ABSOLUTE, [109, 0], 1000, 10 * SECOND),
+            // 5.4 s have been counted when it jumps; an absolute sleep notices.
+            (libc::CLOCK_REALTIME, ABSOLUTE, [946_684_809, 0], 0, 10 * SECOND),
+            (libc::CLOCK_REALTIME, ABSOLUTE, [946_684_809, 0], 1000, 6 * SECOND),
+            (libc::CLOCK_TAI, ABSOLUTE, [946_684_809, 0], 1, 8_888_888_889),
+            (libc::CLOCK_REALTIME, ABSOLUTE, [946_684_809, 0], -9, 20 * SECOND),
+            (libc::CLOCK_REALTIME, ABSOLUTE, [946_684_805, 0], -9, 5_555_555_556),
+        ] {
+            let mut machine = slow_machine_that_jumps(jump);
+            assert_eq!(sleep(&mut machine, clock, flags, time), Outcome::Park);
+            let (mut kernel, mut guest, tid) = machine;
+            let wake = loop {
+                let next = kernel.next_event().unwrap();
+                kernel.advance(next);
+                if kernel.next_runnable() == Some(tid) {
+                    break next;
+                }
+            };
+            assert_eq!(wake, at(expected), "{clock} {flags} {time:?} {jump}");
+            assert_eq!(kernel.resume(wake, tid, &mut guest), Outcome::Done(0));
+        }
+    }
+
+    #[test]
+    fn what_is_left_of_a_sleep_is_told_in_the_machines_own_time() {
+        let mut machine = slow_machine_that_jumps(1000);
+        machine.1.actions.insert(15, 0x1234);
+        sleep(&mut machine, libc::CLOCK_REALTIME, 0, [9, 0]);
+        assert_eq!(interrupt(&mut machine), Some(Outcome::Done(Errno::EINTR.as_return())));
+        assert_eq!(machine.1.words::<2>(DATA + 16), [8, 100_000_000]);
     }
 
     #[test]

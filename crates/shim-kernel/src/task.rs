@@ -32,13 +32,13 @@ pub(crate) struct Process {
     pub(crate) is_changed: bool,
 }
 
-/// The ITIMER_REAL of a process.
+/// The ITIMER_REAL of a process. Its instants are times since boot: it follows the machine's own clock.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Interval {
     /// When it expires next, if it runs.
-    pub(crate) deadline: Option<SimTime>,
+    pub(crate) deadline: Option<SimDuration>,
     /// When it expired last, if nobody has taken its signal since: it is set again by the taker.
-    pub(crate) expired: Option<SimTime>,
+    pub(crate) expired: Option<SimDuration>,
     /// From one expiry to the next; zero for a single one.
     pub(crate) period: SimDuration,
 }

@@ -84,6 +84,7 @@ pub(crate) fn config() -> Config {
         memory_bytes: 8 << 30,
         start_realtime_ns: 946_684_800_000_000_000,
         uptime_at_start_ns: 100_000_000_000,
+        clock: crate::ClockSettings::default(),
         kernel_release: "6.1.0".into(),
         kernel_version: "#1 SMP".into(),
         descriptor_limit: (1024, 4096),

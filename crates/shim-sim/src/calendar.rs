@@ -67,6 +67,18 @@ pub fn parse_duration(text: &str) -> Result<SimDuration, ParseError> {
     Ok(SimDuration::from_ns(ns))
 }
 
+/// A difference of two instants, in nanoseconds: a length of time as in [`parse_duration`], `-` before it if it
+/// goes back.
+pub fn parse_difference(text: &str) -> Result<i64, ParseError> {
+    let (is_back, length) = match text.strip_prefix('-') {
+        Some(length) => (true, length),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let ns = i64::try_from(parse_duration(length)?.as_ns())
+        .map_err(|_| ParseError(format!("'{text}' is longer than 292 years")))?;
+    Ok(if is_back { -ns } else { ns })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,6 +119,11 @@ mod tests {
         assert_eq!(ns("1us"), Ok(1_000));
         assert_eq!(ns("1.5ms"), Ok(1_500_000));
         assert_eq!(ns("1h 30m"), Ok(5_400_000_000_000));
+        assert_eq!(parse_difference("-1.5ms"), Ok(-1_500_000));
+        assert_eq!(parse_difference("+1h"), parse_difference("3600s"));
+        assert_eq!(parse_difference("7"), Ok(7));
+        assert!(parse_difference("--1").unwrap_err().to_string().contains("negative"));
+        assert!(parse_difference("18446744073709551615").is_err());
         assert!(parse_duration("-1s").unwrap_err().to_string().contains("negative"));
         assert!(parse_duration("soon").unwrap_err().to_string().contains("1us"));
     }

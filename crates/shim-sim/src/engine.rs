@@ -1,28 +1,32 @@
-//! Runs a simulation until nothing can happen any more.
+//! Runs simulations to their ends.
 //!
-//! A host and an observer in, an [`Ending`] out. Always true: afterwards no guest is left; guests that
-//! wait for what cannot come were killed and are named. So far a simulation is one host: no rounds and no
-//! network are needed, and the host's own events decide.
+//! A scenario goes in, what became of its processes comes out. Rooms: [`alone`] is a single host
+//! without a scenario (`shim exec`); [`simulation`] is a scenario from its start to its end, in rounds
+//! (`rounds`) on a pool of workers (`pool`, `processors`) that step its hosts (`machines`, `member`), whose processes
+//! start and end by an `agenda`; `limits` makes room for many; [`outcome`] says what became of each process, [`control`]
+//! is how a person ends a run.
+//!
+//! # Why results do not depend on workers
+//!
+//! A round is no longer than the fastest packet, so within it no host can notice another. A host is
+//! stepped by one worker at a time, with nothing but its own state; what it tells is kept with it and
+//! collected between rounds, in the order of hosts. Where a round begins and ends follows from the
+//! hosts' next events alone.
 
-use shim_abi::SimTime;
-use shim_host::{Host, Observer, Waiting};
+pub mod alone;
 
-/// How a simulation ended.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Ending {
-    /// Every process ended.
-    Completed,
-    /// These waited for ever, and were killed.
-    Stuck(Vec<Waiting>),
-}
+mod agenda;
+pub mod control;
+mod limits;
+mod machines;
+mod member;
+pub mod outcome;
+mod pool;
+mod processors;
+mod rounds;
+pub mod simulation;
 
-/// Run `host` from the start of simulated time to its end.
-pub fn run(host: &mut Host, observer: &mut dyn Observer) -> Ending {
-    host.step(SimTime::ZERO, SimTime::MAX, observer);
-    let waiting = host.waiting();
-    if waiting.is_empty() {
-        return Ending::Completed;
-    }
-    host.kill_all(observer);
-    Ending::Stuck(waiting)
-}
+pub use alone::{Ending, run};
+pub use control::Control;
+pub use outcome::{Outcome, ProcessReport};
+pub use simulation::{Progress, Report, Setup, simulate};

@@ -1,8 +1,17 @@
-//! Where a run's observations go: the trace to one writer, log lines to another.
+//! Where a run's observations go.
 //!
+//! Here: for `shim exec`, the trace to one writer, log lines to another. Rooms of a scenario's run:
+//! [`directory`] (the data directory and its layout), [`recorder`] (the files of one host), [`statistics`] (figures),
+//! [`processed`] (the configuration as it was understood), [`comparison`] (of two data directories).
 //! Observations in, lines out. Always true: an error of the trace's writer ends the trace, not the run,
 //! and is told once, at the end; what cannot be logged is dropped. The words of the lines are in
 //! [`crate::trace`] and [`crate::log_line`].
+
+pub mod comparison;
+pub mod directory;
+pub mod processed;
+pub mod recorder;
+pub mod statistics;
 
 use std::io::{self, Write};
 
@@ -61,6 +70,9 @@ impl Observer for Output {
             }
             Observation::Signal(info) => {
                 self.trace_line(|| trace::signal_line(time, pid, &info));
+            }
+            Observation::Preempted { wall } => {
+                self.trace_line(|| trace::preempted_line(time, pid, wall));
             }
             Observation::Ended(ProcessEnd::Exited(status)) => {
                 self.trace_line(|| trace::exit_line(time, pid, status));

@@ -1,18 +1,39 @@
-//! What a run's user should know when it is over: what was lacking.
+//! What a run's user should know when it is over: what was lacking, and whether it repeats; for a scenario
+//! the [`table()`] of what ended how.
 //!
 //! The hosts' lists in, lines out. Always true: one line per program and thing, sorted, and none if
 //! nothing was lacking.
 
-use shim_abi::calls::{Route, Status, lookup};
-use shim_host::{Lack, LackKind};
+mod table;
 
-/// The lines of the summary.
-pub fn summary(lacks: &[Lack]) -> Vec<String> {
+pub use table::table;
+
+use shim_abi::calls::{Route, Status, lookup};
+use shim_host::{Lack, LackKind, Preemption};
+
+/// The lines about what was lacking.
+pub fn lack_lines(lacks: &[Lack]) -> Vec<String> {
     lacks.iter().map(line).collect()
 }
 
+/// The lines that say why a run is not reproducible; none if it is.
+pub fn not_reproducible(preemptions: &[Preemption]) -> Vec<String> {
+    let line = |preemption: &Preemption| {
+        let Preemption { program, wall, count } = preemption;
+        let program = program.escape_debug();
+        let secs = wall.as_secs_f64();
+        let times = times(*count);
+        format!("not reproducible: {program} made no call for {secs} s and was preempted, {times}")
+    };
+    preemptions.iter().map(line).collect()
+}
+
+fn times(count: u64) -> String {
+    if count == 1 { "once".to_owned() } else { format!("{count} times") }
+}
+
 fn line(lack: &Lack) -> String {
-    let times = if lack.count == 1 { "once".to_owned() } else { format!("{} times", lack.count) };
+    let times = times(lack.count);
     let program = &lack.program;
     let number = match &lack.kind {
         LackKind::Other(text) => return format!("{program}: {} ({times})", text.escape_debug()),
@@ -46,7 +67,7 @@ mod tests {
 
     #[test]
     fn each_lack_is_one_line() {
-        let lines = summary(&[
+        let lines = lack_lines(&[
             lack(LackKind::Call(nr::socket), 3),
             lack(LackKind::Call(479), 1),
             lack(LackKind::Call(nr::flock), 2),
@@ -61,6 +82,23 @@ mod tests {
                 "perl: a\\nb (once)",
             ]
         );
-        assert_eq!(summary(&[]), Vec::<String>::new());
+        assert_eq!(lack_lines(&[]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_run_that_does_not_repeat_says_why() {
+        let preemption = |millis, count| Preemption {
+            program: "a\nb".into(),
+            wall: std::time::Duration::from_millis(millis),
+            count,
+        };
+        assert_eq!(
+            not_reproducible(&[preemption(1000, 1), preemption(50, 3)]),
+            [
+                "not reproducible: a\\nb made no call for 1 s and was preempted, once",
+                "not reproducible: a\\nb made no call for 0.05 s and was preempted, 3 times",
+            ]
+        );
+        assert_eq!(not_reproducible(&[]), Vec::<String>::new());
     }
 }

@@ -8,6 +8,7 @@ mod arguments;
 mod names;
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use shim_abi::calls::{lookup, nr};
 use shim_abi::event::SignalInfo;
@@ -21,13 +22,28 @@ const ADDRESS_RESULTS: [u32; 4] = [nr::mmap, nr::brk, nr::mremap, nr::shmat];
 
 /// `<time> [pid] name(arguments) = result`. `texts` is what follows the record in its payload.
 pub fn call_line(time: SimTime, pid: u32, record: &CallRecord, texts: &[u8]) -> String {
-    let mut line = call_start(time, pid, record.number, &record.args, texts);
+    call_line_with(time, pid, record, texts, true)
+}
+
+/// As [`call_line`]; without addresses there is nothing in the line that could follow from where Linux
+/// placed the guest's memory.
+pub fn call_line_with(
+    time: SimTime,
+    pid: u32,
+    record: &CallRecord,
+    texts: &[u8],
+    has_addresses: bool,
+) -> String {
+    let mut line = call_start(time, pid, record.number, &record.args, texts, has_addresses);
     let does_not_return = record.number == nr::exit || record.number == nr::exit_group;
     match Errno::from_return(record.result) {
         _ if does_not_return => line.push_str(") = ?"),
         Some(errno) => {
             let (name, text) = names::errno_words(errno);
             let _ = write!(line, ") = -1 {name} ({text})");
+        }
+        None if ADDRESS_RESULTS.contains(&record.number) && !has_addresses => {
+            let _ = write!(line, ") = {}", arguments::ADDRESS);
         }
         None if ADDRESS_RESULTS.contains(&record.number) => {
             let _ = write!(line, ") = {:#x}", record.result);
@@ -41,7 +57,7 @@ pub fn call_line(time: SimTime, pid: u32, record: &CallRecord, texts: &[u8]) -> 
 
 /// The line of a call from which its guest did not come back: it died in it.
 pub fn unfinished_line(time: SimTime, pid: u32, number: u32, args: &[u64; 6]) -> String {
-    let mut line = call_start(time, pid, number, args, &[]);
+    let mut line = call_start(time, pid, number, args, &[], true);
     line.push_str(" <unfinished ...>");
     line
 }
@@ -55,6 +71,16 @@ pub fn signal_line(time: SimTime, pid: u32, info: &SignalInfo) -> String {
     )
 }
 
+/// The line of a thread that was preempted because it made no call for so long.
+pub fn preempted_line(time: SimTime, pid: u32, wall: Duration) -> String {
+    format!("{time} [{pid}] --- preempted: no call for {} s of wall time ---", wall.as_secs_f64())
+}
+
+/// The line of a process that was running when the simulation ended.
+pub fn stopped_line(time: SimTime, pid: u32) -> String {
+    format!("{time} [{pid}] +++ running at the end of the simulation +++")
+}
+
 /// The line of a process that exited.
 pub fn exit_line(time: SimTime, pid: u32, status: i32) -> String {
     format!("{time} [{pid}] +++ exited with {status} +++")
@@ -65,17 +91,24 @@ pub fn killed_line(time: SimTime, pid: u32, signal: u32) -> String {
     format!("{time} [{pid}] +++ killed by {} +++", signal_name(signal))
 }
 
-fn call_start(time: SimTime, pid: u32, number: u32, args: &[u64; 6], texts: &[u8]) -> String {
+fn call_start(
+    time: SimTime,
+    pid: u32,
+    number: u32,
+    args: &[u64; 6],
+    texts: &[u8],
+    has_addresses: bool,
+) -> String {
     let mut line = format!("{time} [{pid}] ");
     match lookup(number.into()) {
         Some(call) => {
             line.push_str(call.name);
             line.push('(');
-            arguments::write(&mut line, call.args, args, texts);
+            arguments::write(&mut line, call.args, args, texts, has_addresses);
         }
         None => {
             let _ = write!(line, "syscall_{number:#x}(");
-            for (i, arg) in args.iter().enumerate() {
+            for (i, arg) in args.iter().enumerate().filter(|_| has_addresses) {
                 let _ = write!(line, "{}{arg:#x}", if i == 0 { "" } else { ", " });
             }
         }
@@ -139,6 +172,19 @@ mod tests {
     }
 
     #[test]
+    fn addresses_can_be_left_out() {
+        let record =
+            CallRecord { number: nr::mmap, args: [0x7000, 4096, 3, 0x22, 9, 0], result: 9 };
+        assert_eq!(
+            call_line_with(AT, 7, &record, &[], false),
+            "1.000002000 [7] mmap(<address>, 4096, 0x3, 0x22, 9, 0) = <address>"
+        );
+        let record = CallRecord { result: -12, ..record };
+        let line = call_line_with(AT, 7, &record, &[], false);
+        assert!(line.ends_with("= -1 ENOMEM (Out of memory)"), "{line}");
+    }
+
+    #[test]
     fn strange_calls_are_shown_and_stay_one_line() {
         assert_eq!(
             line(999, [1, 2, 3, 4, 5, 6], -38, &[]),
@@ -162,6 +208,10 @@ mod tests {
         assert_eq!(
             signal_line(AT, 9, &info),
             "1.000002000 [9] --- SIGINT {si_signo=SIGINT, si_code=0, si_pid=1, si_uid=0} ---"
+        );
+        assert_eq!(
+            preempted_line(AT, 9, Duration::from_millis(1500)),
+            "1.000002000 [9] --- preempted: no call for 1.5 s of wall time ---"
         );
         assert_eq!(exit_line(AT, 9, 3), "1.000002000 [9] +++ exited with 3 +++");
         assert_eq!(killed_line(AT, 9, 9), "1.000002000 [9] +++ killed by SIGKILL +++");

@@ -1,4 +1,7 @@
-//! A whole simulation of one host, with fake guests: how it ends, and what is written.
+//! A whole simulation of one host, with fake guests.
+//!
+//! Modes of fake guests in; how the simulation ended and what was written out. Scenarios with many hosts
+//! and real programs are tests of the whole (`tests/run.rs`).
 
 #[path = "../../shim-host/tests/common/mod.rs"]
 mod common;

@@ -13,14 +13,16 @@
 //! what happened: spinning that brought control is worth repeating, spinning that ended in sleep is halved,
 //! and now and then it is tried again. The most that is spun costs about what a sleep costs.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use rustix::thread::futex;
 use rustix::time::Timespec;
 use shim_sync::{Closed, Control, Futex, Side, Word};
 
 use crate::life::Life;
+use crate::watchdog::Watchdog;
 
 /// The most looks at the word before sleeping: about 25 us.
 const MAX_SPINS: u32 = 2_000;
@@ -29,7 +31,7 @@ const MAX_SPINS: u32 = 2_000;
 const WAITS_PER_TRIAL: u32 = 512;
 
 /// Longest uninterrupted sleep. Only a guest that breaks the rules makes us sleep that long.
-const RECHECK: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
+const RECHECK: Duration = Duration::from_millis(200);
 
 /// How long it pays to spin for one guest.
 #[derive(Debug)]
@@ -43,13 +45,15 @@ impl Patience {
         Patience { spins: MAX_SPINS, waits: 0 }
     }
 
-    /// Wait until the simulator has control over the guest's channel.
-    pub(crate) fn wait(&mut self, life: &Life) -> Result<(), Closed> {
+    /// Wait until the simulator has control over the guest's channel. A guest that makes no call for
+    /// `limit` is preempted.
+    pub(crate) fn wait(&mut self, life: &Life, limit: Option<Duration>) -> Result<(), Closed> {
         self.waits = self.waits.wrapping_add(1);
         let is_trial = self.waits.is_multiple_of(WAITS_PER_TRIAL);
         let spins = if is_trial { MAX_SPINS } else { self.spins };
         let watched = Watched { word: &life.thread().channel.control, looks: Cell::new(0) };
-        let sleep = Sleep { life, has_slept: Cell::new(false) };
+        let watchdog = limit.map(|limit| RefCell::new(Watchdog::new(life, limit)));
+        let sleep = Sleep { life, has_slept: Cell::new(false), watchdog };
         let result = Control::new(&watched, &sleep, Side::Simulator).wait(spins);
         self.learn(watched.looks.get(), sleep.has_slept.get());
         result
@@ -93,6 +97,7 @@ impl Futex<AtomicU32> for Wake {
 struct Sleep<'a> {
     life: &'a Life,
     has_slept: Cell<bool>,
+    watchdog: Option<RefCell<Watchdog<'a>>>,
 }
 
 impl Futex<Watched<'_>> for Sleep<'_> {
@@ -103,8 +108,13 @@ impl Futex<Watched<'_>> for Sleep<'_> {
             close(watched.word);
             return;
         }
+        let pause = match &self.watchdog {
+            Some(watchdog) => watchdog.borrow_mut().look().min(RECHECK),
+            None => RECHECK,
+        };
+        let pause = Timespec { tv_sec: 0, tv_nsec: pause.subsec_nanos().into() };
         // Whatever it returns, the caller looks at the word again.
-        let _ = futex::wait(watched.word, futex::Flags::empty(), expected, Some(&RECHECK));
+        let _ = futex::wait(watched.word, futex::Flags::empty(), expected, Some(&pause));
     }
 
     fn wake(&self, watched: &Watched<'_>) {

@@ -6,12 +6,12 @@
 //! the pointer tables of the file hold offsets, which the launcher turns into addresses where it maps
 //! the file. Searching for the program is not here (`resolve`).
 
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, OsStr};
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use rustix::io::fcntl_dupfd_cloexec;
 use shim_abi::handoff::{HANDOFF_VARIABLE, HIDDEN_PRELOAD_VARIABLE, PRELOAD_VARIABLE};
@@ -65,10 +65,10 @@ impl Command {
     }
 
     /// The environment with the two variables that a guest needs.
-    pub(crate) fn environment(&self, library: &Path, handoff_fd: u32) -> Vec<CString> {
+    pub(crate) fn environment(&self, libraries: &OsStr, handoff_fd: u32) -> Vec<CString> {
         let mut preload = Vec::from(PRELOAD_VARIABLE);
         preload.push(b'=');
-        preload.extend_from_slice(library.as_os_str().as_bytes());
+        preload.extend_from_slice(libraries.as_bytes());
         // Of several, the dynamic linkers use the last.
         let own = self.env.iter().rev().find_map(|entry| value_of(entry, PRELOAD_VARIABLE));
         if let Some(own) = own.filter(|own| !own.is_empty()) {
@@ -156,7 +156,7 @@ mod tests {
         let mut command = Command::new(c"/bin/true".into());
         command.env = env.iter().map(|entry| CString::new(*entry).unwrap()).collect();
         command
-            .environment(Path::new("/lib/libshim.so"), 7)
+            .environment(OsStr::new("/lib/libshim.so"), 7)
             .into_iter()
             .map(|entry| entry.into_string().unwrap())
             .collect()

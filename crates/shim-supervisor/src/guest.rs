@@ -89,10 +89,18 @@ impl Guest {
     /// A guest that hands over nothing while it runs for ever is waited for: [`Interrupter::kill`] ends
     /// that. After a request, reply before the next wait.
     pub fn wait(&mut self) -> Event {
+        self.wait_watched(None)
+    }
+
+    /// As [`Guest::wait`], but a guest that computes for `limit` without making a call is preempted: it
+    /// hands over with [`Request::Preempted`] as soon as the kick reaches it. What counts is native
+    /// processor time in its own code, so neither a busy machine nor a call that waits natively (for a
+    /// standard stream) is taken for a busy loop.
+    pub fn wait_watched(&mut self, limit: Option<Duration>) -> Event {
         if self.is_ruined {
             return Event::Exited(self.life.wait_end());
         }
-        if self.patience.wait(&self.life).is_err() {
+        if self.patience.wait(&self.life, limit).is_err() {
             // Closed by the watcher, or by a guest that should not have done it.
             return match self.life.end() {
                 Some(end) => Event::Exited(end),
@@ -168,7 +176,7 @@ impl Guest {
             let channel = &self.life.thread().channel;
             channel.reply.store_reply(&reply);
             channel::hand_over(&channel.control);
-            if self.patience.wait(&self.life).is_err() {
+            if self.patience.wait(&self.life, None).is_err() {
                 self.has_control = false;
                 return Err(Ended);
             }
@@ -206,6 +214,12 @@ impl Guest {
     /// Kill the process natively with SIGKILL. Its end comes with [`Guest::wait`].
     pub fn kill(&self) {
         self.life.kill();
+    }
+
+    /// Have the process run on processor `cpu` only, natively: hand-overs are cheapest where guest and
+    /// simulator take turns on one processor. What the guest sees is virtual.
+    pub fn run_on(&self, cpu: usize) {
+        self.life.run_on(cpu);
     }
 
     /// The native process id, for messages.

@@ -198,7 +198,7 @@ impl Launcher {
         identity.store(process.block(), thread.block(), process.index());
 
         let directory = open_directory(command.cwd.as_deref()).map_err(SpawnError::Directory)?;
-        let env = command.environment(memory.library().path(), self.handoff_number());
+        let env = command.environment(&memory.library().preload_list(), self.handoff_number());
         let strings =
             Strings::write(&command.program, &command.argv, &env).map_err(SpawnError::Resource)?;
         let handoff =
@@ -271,8 +271,13 @@ impl Launcher {
             if state.is_closed {
                 break Err(None);
             }
-            if let Err(error) = &is_sent {
-                break Err(Some((Stage::Order, error.raw_os_error().unwrap_or(libc::EIO))));
+            match &is_sent {
+                Ok(()) => {}
+                // Gone, and the watcher is about to say so.
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => break Err(None),
+                Err(error) => {
+                    break Err(Some((Stage::Order, error.raw_os_error().unwrap_or(libc::EIO))));
+                }
             }
             state = office.wait(state);
         };

@@ -12,11 +12,12 @@
 //! 2. [`launcher`]: the small process whose children all guests are, and the thread here that
 //!    listens to it;
 //! 3. [`settings`], [`region`], `slots`: the two memory files of a host and the blocks in them;
+//!    [`names`]: the file with the names of all hosts;
 //! 4. [`command`], [`resolve`]: what to run, and where its file is;
 //! 5. [`guest`]: one guest: the next event, the reply, native calls inside it; `channel` is how it
 //!    waits, [`guest_memory`] how memory is read and written, [`records`] what the guest has to tell;
 //! 6. `life`: whether a guest is alive, and what may be done to it only while it is;
-//!    [`interrupt`]: reaching a guest from another thread;
+//!    [`interrupt`]: reaching a guest from another thread; `watchdog`: preempting one that makes no call;
 //! 7. [`status`]: how a guest ended.
 //!
 //! # Rules
@@ -39,6 +40,7 @@ pub mod interrupt;
 pub mod launcher;
 pub mod library;
 mod life;
+pub mod names;
 pub mod records;
 pub mod region;
 pub mod resolve;
@@ -46,6 +48,7 @@ pub mod settings;
 mod signals;
 mod slots;
 pub mod status;
+mod watchdog;
 
 pub use command::Command;
 pub use guest::{Ended, Event, Guest};
@@ -53,6 +56,7 @@ pub use guest_memory::GuestMemory;
 pub use interrupt::Interrupter;
 pub use launcher::{Launcher, SpawnError};
 pub use library::{Library, LibraryError};
+pub use names::{Name, Names};
 pub use region::HostMemory;
 pub use resolve::{Unresolved, resolve_program};
 pub use settings::{HostSettings, Identity, ManagerSettings};

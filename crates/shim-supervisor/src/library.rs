@@ -5,6 +5,7 @@
 //! opened, and its absolute path survives being written into `LD_PRELOAD`. The file's contents are data to
 //! validate; none of its code runs here. The guest's side of the version check is in the library itself.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,8 @@ use shim_abi::version::{NOTE_NAME, NOTE_TYPE, PROTOCOL_MAJOR, PROTOCOL_MINOR, is
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Library {
     path: PathBuf,
+    /// The library beside it that replaces functions of the C library, if it is there.
+    interposer: Option<PathBuf>,
     protocol: (u32, u32),
 }
 
@@ -63,8 +66,10 @@ pub enum LibraryError {
     },
 }
 
-/// Longest path, in bytes, that the manager block holds beside its terminating NUL.
-const MAX_PATH_BYTES: usize = 1023;
+/// Longest list, in bytes, that the manager block holds beside its terminating NUL.
+const MAX_LIST_BYTES: usize = 1023;
+/// The file name of the library that replaces functions of the C library, by its soname.
+const INTERPOSER: &str = "libshim-preload.so.1";
 
 impl Library {
     /// Check the library at `path`; a relative path starts at the current directory.
@@ -105,12 +110,29 @@ impl Library {
         if !is_compatible(library, simulator) {
             return Err(LibraryError::Version { path, library, simulator });
         }
-        Ok(Library { path, protocol: library })
+        let interposer = path.with_file_name(INTERPOSER);
+        let is_there = interposer.is_file();
+        let library =
+            Library { path, interposer: is_there.then_some(interposer), protocol: library };
+        if library.preload_list().len() > MAX_LIST_BYTES {
+            let reason = "it and the library beside it are longer than 1023 bytes";
+            return Err(LibraryError::Unpreloadable { path: library.path, reason });
+        }
+        Ok(library)
     }
 
     /// Its absolute path.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+    /// What guests preload: this library, and behind a colon the one beside it.
+    pub fn preload_list(&self) -> OsString {
+        let mut list = self.path.clone().into_os_string();
+        if let Some(interposer) = &self.interposer {
+            list.push(":");
+            list.push(interposer);
+        }
+        list
     }
     /// Its protocol: major, minor.
     pub fn protocol(&self) -> (u32, u32) {
@@ -124,7 +146,7 @@ fn why_not_preloadable(path: &Path) -> Option<&'static str> {
         Some("LD_PRELOAD cannot hold a path with a colon or white space")
     } else if bytes.contains(&b'$') {
         Some("the dynamic linker may replace what follows a dollar sign")
-    } else if bytes.len() > MAX_PATH_BYTES {
+    } else if bytes.len() > MAX_LIST_BYTES {
         Some("it is longer than 1023 bytes")
     } else {
         None

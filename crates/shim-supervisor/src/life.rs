@@ -10,7 +10,7 @@
 //!
 //! # Safety
 //!
-//! Unsafe here: one system call without pointers.
+//! Unsafe here: system calls, one with a pointer to a value of ours.
 #![allow(unsafe_code)]
 
 use std::num::NonZeroI32;
@@ -19,6 +19,8 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use rustix::process::Pid;
+use rustix::thread::{CpuSet, sched_setaffinity};
 use shim_abi::process::{KICK_SIGNAL, ProcessBlock};
 use shim_abi::thread::ThreadBlock;
 
@@ -142,20 +144,57 @@ impl Life {
         self.while_alive(|pid| tgkill_or_kill(pid, None, libc::SIGKILL));
     }
 
+    /// Have it run on one processor only. A guest that is dead does not mind, and one that cannot be moved
+    /// stays where it is.
+    pub(crate) fn run_on(&self, cpu: usize) {
+        let mut cpus = CpuSet::new();
+        cpus.set(cpu);
+        self.while_alive(|pid| sched_setaffinity(Pid::from_raw(pid.get()), &cpus));
+    }
+
     /// Add pending signals and interrupt the guest, if its shim is there to be interrupted.
     pub(crate) fn interrupt(&self, signals: u64) {
         self.while_alive(|pid| {
             self.thread().pending_signals.fetch_or(signals, Relaxed);
-            let process = self.process();
-            let is_up =
-                process.native_pid.load(Acquire) != 0 && process.is_executing.load(Acquire) == 0;
-            if is_up {
-                // Alleged; the kernel refuses a thread that is not of this process.
-                let tid = self.thread().native_tid.load(Relaxed);
-                tgkill_or_kill(pid, NonZeroI32::new(tid as i32), KICK_SIGNAL as i32);
-            }
+            self.kick(pid);
         });
     }
+
+    /// Have the guest hand over, if it still computes and has made no call since there were `calls` of them.
+    pub(crate) fn preempt(&self, calls: u32) {
+        self.while_alive(|pid| {
+            self.thread().preempt_at.store(u64::from(calls) + 1, Relaxed);
+            self.kick(pid);
+        });
+    }
+
+    /// Interrupt the guest natively, if its shim is there to be interrupted.
+    fn kick(&self, pid: NativePid) {
+        let process = self.process();
+        let is_up =
+            process.native_pid.load(Acquire) != 0 && process.is_executing.load(Acquire) == 0;
+        if is_up {
+            // Alleged; the kernel refuses a thread that is not of this process.
+            let tid = self.thread().native_tid.load(Relaxed);
+            tgkill_or_kill(pid, NonZeroI32::new(tid as i32), KICK_SIGNAL as i32);
+        }
+    }
+
+    /// Native processor time that the guest has used; `None` if it is dead, or nobody tells.
+    pub(crate) fn processor_time(&self) -> Option<Duration> {
+        self.while_alive(processor_time_of).flatten()
+    }
+}
+
+fn processor_time_of(pid: NativePid) -> Option<Duration> {
+    /// All of its time, in user space and in the kernel.
+    const SCHEDULED: i32 = 2;
+    // As clock_getcpuclockid(3) makes it.
+    let clock = !pid.get() << 3 | SCHEDULED;
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the kernel stores one `timespec`, and this is one.
+    let result = unsafe { libc::clock_gettime(clock, &raw mut time) };
+    (result == 0).then(|| Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
 }
 
 fn tgkill_or_kill(pid: NativePid, tid: Option<NonZeroI32>, signal: i32) {

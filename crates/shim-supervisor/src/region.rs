@@ -35,6 +35,7 @@ use shim_abi::region::{
 use shim_abi::thread::ThreadBlock;
 
 use crate::library::Library;
+use crate::names::Names;
 use crate::settings::{HostSettings, ManagerSettings};
 use crate::slots::Indices;
 
@@ -43,6 +44,7 @@ use crate::slots::Indices;
 pub struct HostMemory {
     read_only: Mapping,
     shared: Mapping,
+    names: Names,
     library: Library,
     pub(crate) processes: Mutex<Indices>,
     pub(crate) threads: Mutex<Indices>,
@@ -57,8 +59,10 @@ impl HostMemory {
     ) -> io::Result<HostMemory> {
         let read_only = Mapping::new("shim-read-only", READ_ONLY_BYTES)?;
         let shared = Mapping::new("shim-shared", SHARED_BYTES)?;
-        let manager =
-            manager.block(library, read_only.fd.as_raw_fd() as u32, shared.fd.as_raw_fd() as u32);
+        let names = host.names()?;
+        let number = |file: &Mapping| file.fd.as_raw_fd() as u32;
+        let files = [number(&read_only), number(&shared), names.number()];
+        let manager = manager.block(library, files);
         read_only.publish(offset_of!(ReadOnlyRegion, manager), manager);
         read_only.publish(offset_of!(ReadOnlyRegion, host), host.block());
         let seals = SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL;
@@ -68,6 +72,7 @@ impl HostMemory {
         Ok(HostMemory {
             read_only,
             shared,
+            names,
             library: library.clone(),
             processes: Mutex::new(Indices::new(MAX_PROCESSES as u32)),
             threads: Mutex::new(Indices::new(MAX_THREADS as u32)),
@@ -112,6 +117,11 @@ impl HostMemory {
         self.host().run_until_ns.store(until.as_ns(), Relaxed);
     }
 
+    /// Set how far the host's calendar is ahead of the simulation's. As [`HostMemory::set_now`].
+    pub fn set_realtime_offset_ns(&self, offset_ns: i64) {
+        self.host().realtime_offset_ns.store(offset_ns, Relaxed);
+    }
+
     /// Our descriptor of the file that guests can only read.
     pub fn read_only_fd(&self) -> BorrowedFd<'_> {
         self.read_only.fd.as_fd()
@@ -119,6 +129,11 @@ impl HostMemory {
     /// Our descriptor of the file that guests write.
     pub fn shared_fd(&self) -> BorrowedFd<'_> {
         self.shared.fd.as_fd()
+    }
+
+    /// The names that guests of this host see.
+    pub fn names(&self) -> &Names {
+        &self.names
     }
 
     /// Write the header of a process block that nobody uses.

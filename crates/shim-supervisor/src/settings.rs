@@ -4,19 +4,23 @@
 //! or before the process starts. What changes afterwards (time, pending signals) is set through
 //! [`crate::HostMemory`] and [`crate::Guest`].
 
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::unix::ffi::OsStrExt;
-use std::sync::atomic::AtomicU32;
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64};
 
 use shim_abi::block::{BlockHeader, BlockKind};
+use shim_abi::clock::Rate;
 use shim_abi::host::HostBlock;
 use shim_abi::manager::{EmulateTsc, ManagerBlock};
+use shim_abi::names::MAX_NAME_BYTES;
 use shim_abi::process::ProcessBlock;
 use shim_abi::text::Text;
 use shim_abi::thread::ThreadBlock;
 
 use crate::library::Library;
+use crate::names::{Name, Names};
 
 /// The whole simulation.
 #[derive(Clone, Debug)]
@@ -42,6 +46,12 @@ pub struct HostSettings {
     pub host_id: u32,
     /// How long before the simulation's start the host was booted.
     pub uptime_at_start_ns: u64,
+    /// How far its calendar is ahead of the simulation's at the start, in nanoseconds.
+    pub realtime_offset_ns: i64,
+    /// How fast its oscillator runs.
+    pub rate: Rate,
+    /// Simulated time that a guest is charged when it is preempted because it makes no call.
+    pub preemption_ns: u64,
     /// The simulated machine's processors.
     pub cpu_count: u32,
     /// Verbosity of guests' log records: 0 off to 5 trace.
@@ -50,6 +60,14 @@ pub struct HostSettings {
     pub is_tracing: bool,
     /// IPv4 address of the interface in network byte order; 0 if there is none.
     pub ipv4: u32,
+    /// Bits of `ipv4` that name the network.
+    pub ipv4_prefix_bits: u32,
+    /// IPv6 address of the interface.
+    pub ipv6: Option<Ipv6Addr>,
+    /// Bits of `ipv6` that name the network.
+    pub ipv6_prefix_bits: u32,
+    /// The names of the simulation; `None`: this host's and the loopback names only.
+    pub names: Option<Names>,
     /// `uname -n`; cut to 64 bytes, as all of these.
     pub hostname: String,
     /// `uname -r`.
@@ -80,7 +98,9 @@ pub struct Identity {
 }
 
 impl ManagerSettings {
-    pub(crate) fn block(&self, library: &Library, read_only: u32, shared: u32) -> ManagerBlock {
+    /// `files`: the numbers of our descriptors of the read-only file, the shared file, the names.
+    pub(crate) fn block(&self, library: &Library, files: [u32; 3]) -> ManagerBlock {
+        let [read_only_fd, shared_fd, names_fd] = files;
         ManagerBlock {
             header: BlockHeader::new::<ManagerBlock>(BlockKind::Manager),
             start_realtime_ns: self.start_realtime_ns,
@@ -90,26 +110,55 @@ impl ManagerSettings {
             vdso_latency_ns: self.vdso_latency_ns,
             simulator_pid: std::process::id(),
             emulate_tsc: self.emulate_tsc as u32,
-            read_only_fd: read_only,
-            shared_fd: shared,
-            library_path: Text::new(library.path().as_os_str().as_bytes()),
+            read_only_fd,
+            shared_fd,
+            names_fd,
+            reserved: 0,
+            library_path: Text::new(library.preload_list().as_bytes()),
         }
     }
 }
 
 impl HostSettings {
+    /// The names that guests of this host see.
+    pub(crate) fn names(&self) -> io::Result<Names> {
+        match &self.names {
+            Some(names) => Ok(names.clone()),
+            // A name that is too long for a table of names may still be this host's own.
+            None if self.hostname.is_empty() || self.hostname.len() > MAX_NAME_BYTES => {
+                Names::new(&[])
+            }
+            None => {
+                let ipv4 = Some(Ipv4Addr::from(self.ipv4.to_ne_bytes()));
+                Names::new(&[Name {
+                    name: self.hostname.clone(),
+                    ipv4: ipv4.filter(|address| !address.is_unspecified()),
+                    ipv6: self.ipv6,
+                    host_id: self.host_id,
+                    is_alias: false,
+                }])
+            }
+        }
+    }
+
     pub(crate) fn block(&self) -> HostBlock {
         HostBlock {
             header: BlockHeader::new::<HostBlock>(BlockKind::Host),
             now_ns: AtomicU64::new(0),
             run_until_ns: AtomicU64::new(0),
             uptime_at_start_ns: self.uptime_at_start_ns,
+            realtime_offset_ns: AtomicI64::new(self.realtime_offset_ns),
+            realtime_offset_at_start_ns: self.realtime_offset_ns,
+            preemption_ns: self.preemption_ns,
+            rate: self.rate,
             host_id: self.host_id,
             cpu_count: self.cpu_count,
             log_level: AtomicU32::new(self.log_level),
             is_tracing: AtomicU32::new(u32::from(self.is_tracing)),
             ipv4: self.ipv4,
-            reserved: 0,
+            ipv4_prefix_bits: self.ipv4_prefix_bits,
+            ipv6: self.ipv6.map_or([0; 16], |address| address.octets()),
+            ipv6_prefix_bits: self.ipv6_prefix_bits,
             hostname: Text::new(self.hostname.as_bytes()),
             kernel_release: Text::new(self.kernel_release.as_bytes()),
             kernel_version: Text::new(self.kernel_version.as_bytes()),

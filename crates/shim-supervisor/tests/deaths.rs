@@ -1,4 +1,12 @@
 //! Whoever is killed, and whatever a guest does: no wait hangs, and nothing is left behind.
+//!
+//! Guests are fakes that keep to the protocol, or break it on purpose. Always true: each test ends within
+//! its time, and looks for processes that should be gone.
+//!
+//! # Safety
+//!
+//! Unsafe here: process ids and signals passed to the C library.
+#![allow(unsafe_code)]
 
 mod common;
 
@@ -204,9 +212,9 @@ fn the_launcher_keeps_nothing_of_the_simulator_open() {
     drop(writer);
     assert_eq!(in_time(move || reader.read(&mut [0]).unwrap()), 0);
     let parent = parent_of(guest.native_pid());
-    let open = std::fs::read_dir(format!("/proc/{parent}/fd")).unwrap().count();
-    // Standard streams, socket, pidfd, signals.
-    assert_eq!(open, 6);
+    // Standard streams, socket, pidfd, signals; those of the order are being closed.
+    let open = || std::fs::read_dir(format!("/proc/{parent}/fd")).unwrap().count();
+    eventually("six descriptors are open", || open() == 6);
 }
 
 /// Programs of this name that run, whoever started them.

@@ -1,5 +1,10 @@
 //! The embedding program does not notice that it has a launcher and guests. One test, because it looks
 //! at what belongs to the whole process.
+//!
+//! # Safety
+//!
+//! Unsafe here: a signal handler that counts, and process ids passed to the C library.
+#![allow(unsafe_code)]
 
 mod common;
 

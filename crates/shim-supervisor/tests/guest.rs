@@ -1,4 +1,6 @@
 //! What passes between a simulator and a guest that keeps to the protocol.
+//!
+//! Guests are fakes (`common/fake.rs`). Guests that die or lie are in `deaths.rs`.
 
 mod common;
 

@@ -1,4 +1,12 @@
 //! What a program finds when it starts: compared with what Linux gives to any program.
+//!
+//! Programs are small shell scripts that say what they found. Always true: a native run of the same program
+//! is the oracle.
+//!
+//! # Safety
+//!
+//! Unsafe here: calls of the C library that change this process, in tests that put it back.
+#![allow(unsafe_code)]
 
 mod common;
 

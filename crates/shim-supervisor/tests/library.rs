@@ -1,4 +1,6 @@
 //! Which files are accepted as the guest library, and what the refusals say.
+//!
+//! Small libraries built by the tests in, errors out. Preloading them is not tried here.
 
 mod common;
 
@@ -50,6 +52,24 @@ fn a_library_without_the_note_is_refused() {
     let short =
         ".section .note.shim,\"a\",@note\n.long 5, 4, 1\n.asciz \"shim\"\n.balign 4\n.long 0\n";
     assert!(matches!(refusal(build_library("libshort", short)).0, LibraryError::NoNote { .. }));
+}
+
+#[test]
+fn the_library_beside_it_is_preloaded_too() {
+    let beside = folder().join("beside");
+    std::fs::create_dir_all(&beside).unwrap();
+    let path = beside.join("libshim.so");
+    std::fs::copy(library().path(), &path).unwrap();
+    let interposer = beside.join("libshim-preload.so.1");
+    _ = std::fs::remove_file(&interposer);
+    assert_eq!(Library::open(&path).unwrap().preload_list(), path.as_os_str());
+    // A link to nothing is not there.
+    std::os::unix::fs::symlink("nowhere.so", &interposer).unwrap();
+    assert_eq!(Library::open(&path).unwrap().preload_list(), path.as_os_str());
+    std::fs::remove_file(&interposer).unwrap();
+    std::fs::copy(&path, &interposer).unwrap();
+    let both = format!("{}:{}", path.display(), interposer.display());
+    assert_eq!(Library::open(&path).unwrap().preload_list(), both.as_str());
 }
 
 #[test]

@@ -39,10 +39,6 @@ const SIMULATOR: u32 = 1 << 0;
 const SLEEPER: u32 = 1 << 1;
 const CLOSED: u32 = 1 << 2;
 
-/// How often the word may change under a side that has control: the peer declares its sleep at most
-/// once, and a close happens at most once. Who changes it more often does not keep the rules.
-const MAX_CHANGES: u32 = 2;
-
 /// One of the two sides of a channel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Side {
@@ -108,7 +104,9 @@ impl<'a, W: Word, F: Futex<W>> Control<'a, W, F> {
     /// A peer that keeps changing the word although it has no control finds it closed.
     pub fn hand_over(&self) {
         let mut seen = self.word.load(Relaxed);
-        for _ in 0..=MAX_CHANGES {
+        // Twice, because the peer may declare its sleep meanwhile, but only once. Any other change is a
+        // close, or comes from a peer that does not keep the rules; either way it is over.
+        for _ in 0..2 {
             let new = self.side.other().bits() | seen & CLOSED;
             match self.word.compare_exchange(seen, new, Release, Relaxed) {
                 Ok(_) => {
@@ -140,8 +138,7 @@ impl<'a, W: Word, F: Futex<W>> Control<'a, W, F> {
                 return end;
             }
             let asleep = seen | SLEEPER;
-            if seen == asleep || self.word.compare_exchange(seen, asleep, Relaxed, Relaxed).is_ok()
-            {
+            if self.word.compare_exchange(seen, asleep, Relaxed, Relaxed).is_ok() {
                 self.futex.wait(self.word, asleep);
             }
         }

@@ -18,8 +18,8 @@
 //!   any process that maps the word.
 //! - The other side may die or write garbage at any moment. Nothing here panics or waits for ever
 //!   because of it, provided that somebody watches the other side and calls [`Control::close`].
-//! - What is claimed about interleavings is checked by `tests/loom.rs`; what it cannot show (that the
-//!   checks are able to fail) is shown there too, on a weakened word and a futex that loses wakes.
+//! - What is claimed about interleavings is checked by `tests/loom.rs`. That these checks are able to
+//!   fail is shown there, too, on a weakened word and on a futex that loses wakes.
 #![no_std]
 #![forbid(unsafe_code)]
 

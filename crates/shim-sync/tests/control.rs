@@ -87,6 +87,17 @@ fn close_is_for_ever_and_wins_over_control() {
 }
 
 #[test]
+fn a_sleeper_is_woken_once() {
+    let (word, futex) = (AtomicU32::new(2), TestFutex::default());
+    let [guest, simulator] = views(&word, &futex);
+    guest.hand_over();
+    assert_eq!(futex.wakes.load(SeqCst), 1, "the simulator slept");
+    simulator.hand_over();
+    guest.hand_over();
+    assert_eq!(futex.wakes.load(SeqCst), 1, "nobody slept since");
+}
+
+#[test]
 fn a_hand_over_leaves_no_garbage() {
     let (word, futex) = (AtomicU32::new(0xffff_fff8), TestFutex::default());
     let [guest, simulator] = views(&word, &futex);

@@ -8,6 +8,11 @@
 //! anything would fail there. Not here: single-threaded behaviour and real threads (`control.rs`).
 //!
 //! Runs with every `cargo test`, with or without `--cfg loom`; `--release` is several times faster.
+//!
+//! # Safety
+//!
+//! Unsafe here: loom's cells, read and written by the side that the control word gives them to.
+#![allow(unsafe_code)]
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{self, Acquire, Relaxed, Release};

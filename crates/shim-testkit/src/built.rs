@@ -15,7 +15,7 @@ pub const BUILD_DIR_VARIABLE: &str = "SHIM_BUILD_DIR";
 /// The files under test.
 #[derive(Clone, Debug)]
 pub struct Built {
-    /// `libshim.so`.
+    /// `libshim.so`; beside it lies `libshim-preload.so.1`.
     pub library: PathBuf,
     /// The command `shim`.
     pub command: PathBuf,
@@ -36,9 +36,12 @@ pub fn library() -> &'static Path {
 /// Library and command; built by the first caller.
 pub fn built() -> &'static Built {
     static BUILT: OnceLock<Built> = OnceLock::new();
-    BUILT.get_or_init(|| Built {
-        library: library().to_path_buf(),
-        command: product("shim-cli", "shim"),
+    BUILT.get_or_init(|| {
+        let interposer = product("shim-preload", "libshim_preload.so");
+        // By this name the command finds it beside the library; its build has made the link.
+        let link = interposer.with_file_name("libshim-preload.so.1");
+        assert!(link.is_file(), "{} is not there", link.display());
+        Built { library: library().to_path_buf(), command: product("shim-cli", "shim") }
     })
 }
 

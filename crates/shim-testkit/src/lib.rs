@@ -7,7 +7,8 @@
 //! 1. [`built`]: `libshim.so` and `shim`, built once for the whole test run;
 //! 2. [`guest`]: small C programs of `tests/guests/`, compiled for glibc and musl;
 //! 3. [`run`]: one run of one program, native or as a guest: what goes in, what came out;
-//! 4. [`compare`]: both runs, side by side, and the folders they left behind.
+//! 4. [`installed`]: the SDK in a scratch prefix, and what pkg-config says about it;
+//! 5. [`compare`]: both runs, side by side, and the folders they left behind.
 //!
 //! # Rules
 //!
@@ -20,6 +21,7 @@
 pub mod built;
 pub mod compare;
 pub mod guest;
+pub mod installed;
 pub mod run;
 
 pub use compare::{Folder, assert_same};

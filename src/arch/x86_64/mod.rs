@@ -22,4 +22,4 @@ pub use registers::{
     thread_slot,
 };
 pub use vdso::{PSEUDO_VDSO, VDSO_FUNCTIONS, jump_to};
-pub use weak::{environ, errno_location, libc_stack_end, rseq_offset, rseq_size};
+pub use weak::{dlopen, dlsym, environ, errno_location, libc_stack_end, rseq_offset, rseq_size};

@@ -42,4 +42,8 @@ weak! {
     rseq_size "__rseq_size";
     /// `int *__errno_location(void)`.
     errno_location "__errno_location";
+    /// `void *dlopen(const char *, int)`.
+    dlopen "dlopen";
+    /// `void *dlsym(void *, const char *)`.
+    dlsym "dlsym";
 }

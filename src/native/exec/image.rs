@@ -30,8 +30,13 @@ pub fn check(slot: &Slot, dir: u64, path: &Path, flags: i32) -> Result<(), Errno
     } else {
         sys::call(nr::openat, [dir, path.address(), open_flags, 0, 0, 0]).map(|fd| fd as u32)
     };
-    // What cannot be read (or is not there) is the kernel's to judge.
-    let Ok(mut fd) = opened else { return Ok(()) };
+    let mut fd = match opened {
+        Ok(fd) => fd,
+        // What is not there is so before anything else is looked at.
+        Err(errno @ (Errno::ENOENT | Errno::ENOTDIR)) => return Err(errno),
+        // What cannot be read is the kernel's to judge.
+        Err(_) => return Ok(()),
+    };
     for _ in 0..=MAX_INTERPRETERS {
         let mut head = [0; HEAD_BYTES];
         let len = sys::pread(fd, &mut head, 0).unwrap_or(0);

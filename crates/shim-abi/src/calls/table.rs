@@ -1,4 +1,7 @@
-//! The lines of the table; see [`super`] for what they mean.
+//! The lines of the table of system calls; see [`super`] for what they mean.
+//!
+//! Nothing comes in; [`TABLE`] and the numbers by name ([`nr`]) go out. Always true: sorted by number, complete
+//! for x86-64. Looking lines up is not here.
 
 use super::{Arg::*, Call, Route::*, Status::*};
 use crate::errno::Errno;

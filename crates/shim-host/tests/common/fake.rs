@@ -8,6 +8,7 @@
 //!
 //! Unsafe here: mapping a host's memory files, references into the mappings, futexes, and the native calls
 //! and writes that the simulator asks for.
+#![allow(unsafe_code)]
 
 use std::ffi::CString;
 use std::fs::File;
@@ -60,6 +61,9 @@ pub fn enter() {
         "sleep" => guest.sleep_and_exit(),
         "poll" => guest.poll_with_alarm(),
         "pause" => guest.pause(),
+        "compute" => guest.compute(0),
+        "compute-with-alarm" => guest.compute(5),
+        "clocks" => guest.show_clocks(),
         "tell" => guest.tell(),
         "unasked" => drop(guest.call(&Request::SyscallComplete { result: 0 })),
         "stay" => guest.stay_after_exit(),
@@ -245,6 +249,46 @@ impl FakeGuest {
         let (result, signal) = self.syscall(nr::pause, [0; 6], &[]);
         assert_eq!(result, -i64::from(libc::EINTR));
         self.exit(signal.map_or(0, |info| info.signal.into()));
+    }
+
+    /// Compute without a call until `alarm` seconds have passed, at most a second of processor time; exits
+    /// with the number of times that it was preempted.
+    fn compute(&self, alarm: u64) {
+        const SIGALRM: usize = 14;
+        self.process.actions[SIGALRM - 1].handler.store(0x1000, Relaxed);
+        self.syscall(nr::alarm, [alarm, 0, 0, 0, 0, 0], &[]);
+        let mut count = 0;
+        let mut rounds = 0;
+        while self.thread.pending_signals.load(Relaxed) == 0 && rounds < 500 {
+            let calls = u64::from(self.thread.calls.load(Relaxed));
+            if self.thread.preempt_at.load(Relaxed) == calls + 1 {
+                self.thread.calls.store(calls as u32 + 1, Relaxed);
+                self.thread.charged_ns.fetch_add(self.host.preemption_ns, Relaxed);
+                let reply = self.call(&Request::Preempted);
+                self.complete(reply);
+                count += 1;
+            }
+            let start = std::time::Instant::now();
+            while start.elapsed() < std::time::Duration::from_millis(2) {}
+            rounds += 1;
+        }
+        self.exit(count);
+    }
+
+    /// The calendar is what it should be at each instant, also where the host's own event is in between.
+    fn show_clocks(&self) {
+        let offset = || self.host.realtime_offset_ns.load(Relaxed);
+        assert_eq!(self.host.rate.as_ppb(), 50_000);
+        assert_eq!((offset(), self.host.realtime_offset_at_start_ns), (7, 7));
+        assert_eq!(self.host.run_until_ns.load(Relaxed), SECOND_NS, "not past the jump");
+        self.thread.charged_ns.fetch_add(SECOND_NS, Relaxed);
+        self.charge();
+        assert_eq!(offset(), 7 - 100);
+        assert_eq!(self.host.now_ns.load(Relaxed), SECOND_NS + LATENCY_NS);
+        // By the host's own clock.
+        assert_eq!(self.nanosleep(20_001_000_000), (0, None));
+        assert_eq!(self.host.now_ns.load(Relaxed), 21 * SECOND_NS + 2 * LATENCY_NS);
+        self.exit(5);
     }
 
     /// Everything that a guest tells about itself.

@@ -28,6 +28,7 @@ impl Observer for Notes {
             Observation::Call { record, .. } => format!("call {}", record.number),
             Observation::Unfinished { number, .. } => format!("unfinished {number}"),
             Observation::Signal(info) => format!("signal {}", info.signal),
+            Observation::Preempted { .. } => "preempted".to_owned(),
             Observation::Ended(end) => format!("{end:?}"),
         };
         self.0.push(format!("{host} {program} {pid} {} {what}", time.as_ns()));
@@ -36,12 +37,17 @@ impl Observer for Notes {
 
 /// A host named `alice` whose guests may do everything that the real machine offers.
 pub fn host() -> Host {
+    host_with(|config| config)
+}
+
+/// The same, configured further.
+pub fn host_with(change: impl FnOnce(HostConfig) -> HostConfig) -> Host {
     let launcher = Arc::new(Launcher::start().expect("a launcher"));
     // Tests run side by side, and no two hosts of one process may have the same number.
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let host_id = NEXT.fetch_add(1, Relaxed);
     let config = HostConfig { host_id, is_tracing: true, ..HostConfig::new("alice") };
-    Host::new(config, &launcher, &library()).expect("a host")
+    Host::new(change(config), &launcher, &library()).expect("a host")
 }
 
 /// A library with the right note that does nothing.

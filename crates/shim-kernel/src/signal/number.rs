@@ -1,6 +1,6 @@
 //! Signals by number, and what they do by default.
 //!
-//! Numbers in, a [`Default`] out. Always true: signal `n` is bit `n - 1` of a set, and SIGKILL and
+//! Numbers in, a [`Disposition`] out. Always true: signal `n` is bit `n - 1` of a set, and SIGKILL and
 //! SIGSTOP cannot be blocked. Which action a process has chosen is the guest's word.
 
 /// Signals are numbered from 1 to this.

@@ -109,7 +109,7 @@ mod tests {
         assert_eq!(queue(&mut machine, signal(41)), Ok(()), "what kill sends needs no room");
         assert_eq!(queue(&mut machine, with_data(10)), Ok(()), "nor do ordinary signals");
         assert_eq!(machine.0.pending(machine.2), bit(40) | bit(41) | bit(10));
-        let limits = &mut machine.0.threads.get_mut(&VirtualTid(1000)).unwrap().pending;
-        assert_eq!(limits.take(10).code, 0, "but their data is lost");
+        let pending = &mut machine.0.threads.get_mut(&VirtualTid(1000)).unwrap().pending;
+        assert_eq!(pending.take(10).code, 0, "but their data is lost");
     }
 }

@@ -120,11 +120,15 @@ impl Context<'_> {
     fn read_info(&mut self, signal: i32, from: GuestAddr) -> Result<SignalInfo, Errno> {
         /// Where the part begins that the kernel does not keep.
         const KEPT_BYTES: usize = 48;
-        let bytes: [u8; SIGINFO_BYTES] = read_bytes(self.guest, from)?;
+        let bytes: [u8; KEPT_BYTES] = read_bytes(self.guest, from)?;
         let signal = signal as u32;
         let code = u32_at(&bytes, 8) as i32;
-        if !is_known_layout(signal, code) && bytes[KEPT_BYTES..].iter().any(|&byte| byte != 0) {
-            return Err(Errno::E2BIG);
+        if !is_known_layout(signal, code) {
+            let rest: [u8; SIGINFO_BYTES - KEPT_BYTES] =
+                read_bytes(self.guest, GuestAddr(from.0 + KEPT_BYTES as u64))?;
+            if rest.iter().any(|&byte| byte != 0) {
+                return Err(Errno::E2BIG);
+            }
         }
         let (pid, uid) = (u32_at(&bytes, 16), u32_at(&bytes, 20));
         Ok(SignalInfo { signal, code, pid, uid, value: u64_at(&bytes, 24) })

@@ -43,7 +43,8 @@ pub(crate) fn rt_sigtimedwait(
     let set = set & !UNBLOCKABLE;
     let mut deadline = SimTime::MAX;
     if !timeout.is_null() {
-        deadline = context.now + context.read_timespec(timeout)?;
+        let duration = context.read_timespec(timeout)?;
+        deadline = context.kernel.time_after(context.now, duration);
     }
     if deadline == context.now {
         // Not a wait: take what there is.

@@ -18,7 +18,10 @@ use std::sync::Arc;
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Tag};
 
+pub(super) use super::schema::Kind;
+
 use super::problem::{Place, Report};
+use super::schema::resolve;
 
 /// Deepest nesting of lists and mappings that is accepted.
 pub(super) const MAX_DEPTH: u32 = 64;
@@ -57,23 +60,6 @@ pub(super) struct Scalar {
     pub(super) kind: Kind,
     /// Whether it is a block of lines that is taken as it stands (`|`).
     pub(super) is_literal: bool,
-}
-
-/// What YAML takes a scalar for (core schema of YAML 1.2).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Kind {
-    /// `null`, `~` or nothing.
-    Null,
-    /// `true` or `false`.
-    Bool(bool),
-    /// A whole number.
-    Integer(i128),
-    /// Any other number.
-    Float,
-    /// Text.
-    Text,
-    /// A word of the command line, where nothing has a type: it suits whatever it can be read as.
-    Given,
 }
 
 /// A key and its value.
@@ -337,7 +323,10 @@ impl Builder<'_> {
             Some(Content::Map { entries, lines, key, merged }) => match key.take() {
                 None => {
                     let Value::Scalar(scalar) = &node.value else {
-                        return Err((place.clone(), "a key must be a word, not a list or mapping".to_owned()));
+                        return Err((
+                            place.clone(),
+                            "a key must be a word, not a list or mapping".to_owned(),
+                        ));
                     };
                     *key = Some((scalar.text.clone(), place.clone(), is_plain));
                 }
@@ -348,8 +337,10 @@ impl Builder<'_> {
                             Place::Position { line, .. } => *line,
                             _ => 0,
                         };
-                        self.report
-                            .problem(&place, format!("the key '{name}' was given already in line {line}"));
+                        self.report.problem(
+                            &place,
+                            format!("the key '{name}' was given already in line {line}"),
+                        );
                     }
                     None => {
                         lines.insert(name.clone(), place.clone());
@@ -360,52 +351,6 @@ impl Builder<'_> {
         }
         Ok(())
     }
-}
-
-/// What a scalar is, by the core schema of YAML 1.2 and its tags.
-fn resolve(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Result<Kind, String> {
-    let plain = || match text {
-        "" | "~" | "null" | "Null" | "NULL" => Kind::Null,
-        "true" | "True" | "TRUE" => Kind::Bool(true),
-        "false" | "False" | "FALSE" => Kind::Bool(false),
-        _ => number(text).unwrap_or(Kind::Text),
-    };
-    match tag {
-        None if style == ScalarStyle::Plain => Ok(plain()),
-        None => Ok(Kind::Text),
-        Some(tag) if tag.is_yaml_core_schema() => match (tag.suffix.as_str(), plain()) {
-            ("str", _) => Ok(Kind::Text),
-            ("null", kind @ Kind::Null)
-            | ("bool", kind @ Kind::Bool(_))
-            | ("int", kind @ Kind::Integer(_))
-            | ("float", kind @ (Kind::Float | Kind::Integer(_))) => Ok(kind),
-            (suffix, _) => Err(format!("'{text}' does not suit its tag !!{suffix}")),
-        },
-        // "!" alone says: not what a plain word would be.
-        Some(tag) if tag.handle.is_empty() && tag.suffix == "!" => Ok(Kind::Text),
-        Some(tag) => Err(format!("the tag '{tag}' means nothing here")),
-    }
-}
-
-fn number(text: &str) -> Option<Kind> {
-    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
-    let is_all = |text: &str, test: fn(&char) -> bool| !text.is_empty() && text.chars().all(|c| test(&c));
-    if let Some(hexadecimal) = text.strip_prefix("0x") {
-        return is_all(hexadecimal, char::is_ascii_hexdigit)
-            .then(|| i128::from_str_radix(hexadecimal, 16).map_or(Kind::Float, Kind::Integer));
-    }
-    if let Some(octal) = text.strip_prefix("0o") {
-        return is_all(octal, |c| ('0'..='7').contains(c))
-            .then(|| i128::from_str_radix(octal, 8).map_or(Kind::Float, Kind::Integer));
-    }
-    if is_all(digits, char::is_ascii_digit) {
-        return Some(text.parse().map_or(Kind::Float, Kind::Integer));
-    }
-    let is_number = digits.starts_with(|c: char| c.is_ascii_digit() || c == '.')
-        && digits.contains(|c: char| c.is_ascii_digit())
-        && text.parse::<f64>().is_ok();
-    let is_special = matches!(digits, ".inf" | ".Inf" | ".INF") || matches!(text, ".nan" | ".NaN" | ".NAN");
-    (is_number || is_special).then_some(Kind::Float)
 }
 
 #[cfg(test)]
@@ -438,44 +383,6 @@ mod tests {
     }
 
     #[test]
-    fn scalars_are_what_yaml_says() {
-        let kinds = [
-            ("1", Kind::Integer(1)),
-            ("-7", Kind::Integer(-7)),
-            ("+7", Kind::Integer(7)),
-            ("0x1f", Kind::Integer(31)),
-            ("0o17", Kind::Integer(15)),
-            ("1.5", Kind::Float),
-            (".5", Kind::Float),
-            ("1e3", Kind::Float),
-            ("-.inf", Kind::Float),
-            (".nan", Kind::Float),
-            ("inf", Kind::Text),
-            ("1.2.3", Kind::Text),
-            ("10s", Kind::Text),
-            ("0x", Kind::Text),
-            ("yes", Kind::Text),
-            ("True", Kind::Bool(true)),
-            ("false", Kind::Bool(false)),
-            ("~", Kind::Null),
-            ("", Kind::Null),
-            ("\"1\"", Kind::Text),
-            ("'null'", Kind::Text),
-            ("!!str 1", Kind::Text),
-            ("!!int 1", Kind::Integer(1)),
-            ("99999999999999999999999999999999999999999", Kind::Float),
-        ];
-        for (text, kind) in kinds {
-            let root = read(&format!("a: {text}\n")).unwrap();
-            let Value::Map(entries) = &root.value else { panic!() };
-            let Value::Scalar(scalar) = &entries[0].node.value else { panic!() };
-            assert_eq!(scalar.kind, kind, "{text}");
-        }
-        assert!(read("a: !!int x\n").unwrap_err()[0].contains("!!int"));
-        assert!(read("a: !mine x\n").unwrap_err()[0].contains("tag"));
-    }
-
-    #[test]
     fn anchors_and_merge_keys_are_resolved() {
         let root = read(
             "x: &x {a: 1, b: 2}\ny: &y {b: 3, c: 4}\nz: {<<: [*x, *y], c: 5}\nw: *x\nv:\n  <<: *x\n  a: 9\n",
@@ -491,7 +398,10 @@ mod tests {
 
     #[test]
     fn places_count_from_one() {
-        assert_eq!(read("a: 1\nb: 2\na: 3\n").unwrap_err(), ["f:3:1: the key 'a' was given already in line 1"]);
+        assert_eq!(
+            read("a: 1\nb: 2\na: 3\n").unwrap_err(),
+            ["f:3:1: the key 'a' was given already in line 1"]
+        );
         let root = read("a:\n  b: c\n").unwrap();
         let Value::Map(entries) = &root.value else { panic!() };
         let Value::Map(inner) = &entries[0].node.value else { panic!() };

@@ -19,12 +19,15 @@ pub(super) struct Position {
 /// Why a text is no graph, and where.
 pub(super) type SyntaxError = (Position, String);
 
-/// The text's graph: its own fields, and those of its nodes and edges, in the order of the text.
-#[derive(Default, Debug)]
-pub(super) struct Gml {
-    pub(super) fields: Vec<Field>,
-    pub(super) nodes: Vec<Record>,
-    pub(super) edges: Vec<Record>,
+/// A part of the graph.
+#[derive(Debug)]
+pub(super) enum Part {
+    /// A key of the graph itself.
+    Field(Field),
+    /// A node.
+    Node(Record),
+    /// An edge.
+    Edge(Record),
 }
 
 /// A node or an edge.
@@ -52,42 +55,47 @@ pub(super) enum Value {
     List,
 }
 
-/// Read the one graph of `text`.
-pub(super) fn parse(text: &str) -> Result<Gml, SyntaxError> {
+/// Read the one graph of `text`: `take` gets its parts in the order of the text, one by one, because graphs
+/// with millions of edges exist.
+pub(super) fn parse(text: &str, mut take: impl FnMut(Part)) -> Result<(), SyntaxError> {
     let mut lexer = Lexer::new(text);
-    let mut graph = None;
+    let mut has_graph = false;
     loop {
         let (position, token) = lexer.next()?;
         match token {
             Token::End => break,
             Token::Word(key) if key == "graph" => {
-                if graph.is_some() {
+                if has_graph {
                     return Err((position, "a second graph begins here".to_owned()));
                 }
                 lexer.expect_open("graph")?;
-                graph = Some(read_graph(&mut lexer)?);
+                has_graph = true;
+                read_graph(&mut lexer, &mut take)?;
             }
             Token::Word(key) => drop(lexer.value(&key)?),
             token => return Err((position, format!("expected 'graph [', not {token}"))),
         }
     }
-    graph.ok_or_else(|| (lexer.position, "there is no 'graph [ ... ]' in it".to_owned()))
+    if has_graph {
+        Ok(())
+    } else {
+        Err((lexer.position, "there is no 'graph [ ... ]' in it".to_owned()))
+    }
 }
 
-fn read_graph(lexer: &mut Lexer<'_>) -> Result<Gml, SyntaxError> {
-    let mut gml = Gml::default();
+fn read_graph(lexer: &mut Lexer<'_>, take: &mut impl FnMut(Part)) -> Result<(), SyntaxError> {
     loop {
         let (position, token) = lexer.next()?;
         match token {
-            Token::Close => return Ok(gml),
+            Token::Close => return Ok(()),
             Token::Word(key) if key == "node" || key == "edge" => {
                 lexer.expect_open(&key)?;
                 let record = Record { position, fields: read_fields(lexer, &key)? };
-                if key == "node" { &mut gml.nodes } else { &mut gml.edges }.push(record);
+                take(if key == "node" { Part::Node(record) } else { Part::Edge(record) });
             }
             Token::Word(key) => {
                 let (position, value) = lexer.value(&key)?;
-                gml.fields.push(Field { key, position, value });
+                take(Part::Field(Field { key, position, value }));
             }
             token => {
                 let expected = "expected 'node [', 'edge [' or the graph's ']'";
@@ -223,7 +231,9 @@ impl<'t> Lexer<'t> {
     fn expect_open(&mut self, key: &str) -> Result<(), SyntaxError> {
         match self.next()? {
             (_, Token::Open) => Ok(()),
-            (position, token) => Err((position, format!("expected '[' after '{key}', not {token}"))),
+            (position, token) => {
+                Err((position, format!("expected '[' after '{key}', not {token}")))
+            }
         }
     }
 
@@ -234,9 +244,7 @@ impl<'t> Lexer<'t> {
             Token::Number(text) => {
                 let integer = text.parse().ok().map(Value::Integer);
                 let real = || text.parse().ok().filter(|x: &f64| x.is_finite()).map(Value::Real);
-                integer
-                    .or_else(real)
-                    .ok_or_else(|| (position, format!("'{text}' is no number")))?
+                integer.or_else(real).ok_or_else(|| (position, format!("'{text}' is no number")))?
             }
             Token::Open => {
                 self.skip_list(position)?;
@@ -269,21 +277,25 @@ mod tests {
     use super::*;
 
     fn why(text: &str) -> String {
-        let (position, message) = parse(text).unwrap_err();
+        let (position, message) = parse(text, drop).unwrap_err();
         format!("{}:{}: {message}", position.line, position.column)
     }
 
     #[test]
     fn graphs_of_several_tools_are_read() {
-        let gml = parse(
-            "Creator \"me\"\nVersion 1\n# a comment\ngraph [ directed 1\n  node [ id 0 label \"a \\\"b\\\"\" ]\n  node [\n    id 1\n    graphics [ x 1.0 inner [ y 2 ] ]\n  ]\n  edge [ source 0 target 1 weight -1.5e3 ]\n]\n",
-        )
+        let text = "Creator \"me\"\nVersion 1\n# a comment\ngraph [ directed 1\n  node [ id 0 label \"a \\\"b\\\"\" ]\n  node [\n    id 1\n    graphics [ x 1.0 inner [ y 2 ] ]\n  ]\n  edge [ source 0 target 1 weight -1.5e3 ]\n]\n";
+        let (mut fields, mut nodes, mut edges) = (Vec::new(), Vec::new(), Vec::new());
+        parse(text, |part| match part {
+            Part::Field(field) => fields.push(field),
+            Part::Node(record) => nodes.push(record),
+            Part::Edge(record) => edges.push(record),
+        })
         .unwrap();
-        assert_eq!((gml.fields.len(), gml.nodes.len(), gml.edges.len()), (1, 2, 1));
-        assert_eq!(gml.nodes[0].fields[1].value, Value::Text("a \"b\"".to_owned()));
-        assert_eq!(gml.nodes[1].fields[1].value, Value::List);
-        assert_eq!(gml.nodes[1].fields[0].position, Position { line: 7, column: 8 });
-        assert_eq!(gml.edges[0].fields[2].value, Value::Real(-1500.0));
+        assert_eq!((fields.len(), nodes.len(), edges.len()), (1, 2, 1));
+        assert_eq!(nodes[0].fields[1].value, Value::Text("a \"b\"".to_owned()));
+        assert_eq!(nodes[1].fields[1].value, Value::List);
+        assert_eq!(nodes[1].fields[0].position, Position { line: 7, column: 8 });
+        assert_eq!(edges[0].fields[2].value, Value::Real(-1500.0));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::path::Path;
 
 use shim_abi::SimDuration;
 
-use super::gml::{self, Field, Gml, Position, Record, Value};
+use super::gml::{self, Field, Part, Position, Record, Value};
 use super::problem::{Problem, Report, nearest};
 use super::source::Locator;
 use super::units;
@@ -68,8 +68,8 @@ impl Graph {
     pub fn from_gml(file: &Path, text: &str) -> Result<Graph, Vec<Problem>> {
         let mut report = Report::default();
         match read(text, &Locator::of_file(file.into()), &mut report) {
-            Some(graph) if !report.is_bad() => Ok(graph),
-            _ => Err(report.into_problems()),
+            Some(graph) => Ok(graph),
+            None => Err(report.into_problems()),
         }
     }
 }
@@ -109,60 +109,93 @@ const RENAMED: [(&str, &str); 4] = [
 
 /// Read `text`; what is wrong with it is reported.
 pub(super) fn read(text: &str, locator: &Locator<'_>, report: &mut Report) -> Option<Graph> {
-    let gml = match gml::parse(text) {
-        Ok(gml) => gml,
-        Err((position, message)) => {
-            locator.problem(position, &format!("this is not GML: {message}"), report);
-            return None;
-        }
+    let before = report.count();
+    let mut reader = GraphReader {
+        locator,
+        report,
+        warned: BTreeSet::new(),
+        is_directed: None,
+        nodes: BTreeMap::new(),
+        edges: Vec::new(),
     };
-    let mut reader = GraphReader { locator, report, warned: BTreeSet::new() };
-    reader.graph(&gml)
+    if let Err((position, message)) = gml::parse(text, |part| reader.take(part)) {
+        locator.problem(position, &format!("this is not GML: {message}"), report);
+        return None;
+    }
+    let graph = reader.finish();
+    // Of a graph with problems nothing is concluded.
+    (report.count() == before).then_some(graph)
 }
 
 struct GraphReader<'r> {
     locator: &'r Locator<'r>,
     report: &'r mut Report,
     warned: BTreeSet<String>,
+    is_directed: Option<bool>,
+    nodes: BTreeMap<u32, GraphNode>,
+    /// Edges with the places of their source and target, whose nodes may come later.
+    edges: Vec<(GraphEdge, [Position; 2])>,
 }
 
 impl GraphReader<'_> {
-    fn graph(&mut self, gml: &Gml) -> Option<Graph> {
-        let is_directed = match self.field(&gml.fields, "directed") {
-            None => false,
-            Some(Field { value: Value::Integer(value @ (0 | 1)), .. }) => *value == 1,
-            Some(field) => {
-                self.problem(field.position, "directed must be 0 or 1");
-                false
+    fn take(&mut self, part: Part) {
+        match part {
+            Part::Field(field) if field.key == "directed" => {
+                if self.is_directed.is_some() {
+                    self.problem(field.position, "the key 'directed' is given twice");
+                }
+                if !matches!(field.value, Value::Integer(0 | 1)) {
+                    self.problem(field.position, "directed must be 0 or 1");
+                }
+                self.is_directed = Some(field.value == Value::Integer(1));
             }
-        };
-        let mut nodes = BTreeMap::new();
-        for record in &gml.nodes {
-            self.look_for_typing_errors(record, "node", &NODE_KEYS);
-            if let Some(node) = self.node(record)
-                && nodes.insert(node.id, node.clone()).is_some()
-            {
-                let at = self.field(&record.fields, "id").map_or(record.position, |id| id.position);
-                self.problem(at, &format!("there is another node with the id {}", node.id));
-            }
-        }
-        if gml.nodes.is_empty() {
-            self.problem(Position { line: 1, column: 1 }, "the graph has no node");
-        }
-        let mut edges = Vec::new();
-        for record in &gml.edges {
-            self.look_for_typing_errors(record, "edge", &EDGE_KEYS);
-            let Some(edge) = self.edge(record) else { continue };
-            for (key, id) in [("source", edge.source), ("target", edge.target)] {
-                if !nodes.contains_key(&id) {
-                    let at =
-                        self.field(&record.fields, key).map_or(record.position, |f| f.position);
-                    self.problem(at, &format!("the edge's {key} is {id}, but no node has this id"));
+            Part::Field(_) => {}
+            Part::Node(record) => {
+                self.look_for_typing_errors(&record, "node", &NODE_KEYS);
+                let Some(node) = self.node(&record) else { return };
+                let id = node.id;
+                if self.nodes.insert(id, node).is_some() {
+                    let at = self.position(&record, "id");
+                    self.problem(at, &format!("there is another node with the id {id}"));
                 }
             }
-            edges.push(edge);
+            Part::Edge(record) => {
+                self.look_for_typing_errors(&record, "edge", &EDGE_KEYS);
+                if let Some(edge) = self.edge(&record) {
+                    let places = ["source", "target"].map(|key| self.position(&record, key));
+                    self.edges.push((edge, places));
+                }
+            }
         }
-        Some(Graph { is_directed, nodes: nodes.into_values().collect(), edges })
+    }
+
+    fn finish(mut self) -> Graph {
+        if self.nodes.is_empty() {
+            self.problem(Position { line: 1, column: 1 }, "the graph has no node");
+        }
+        let edges = std::mem::take(&mut self.edges);
+        for (edge, places) in &edges {
+            let ends = [("source", edge.source), ("target", edge.target)];
+            for ((key, id), place) in ends.into_iter().zip(places) {
+                if !self.nodes.contains_key(&id) {
+                    self.problem(
+                        *place,
+                        &format!("the edge's {key} is {id}, but no node has this id"),
+                    );
+                }
+            }
+        }
+        Graph {
+            is_directed: self.is_directed.unwrap_or(false),
+            nodes: self.nodes.into_values().collect(),
+            edges: edges.into_iter().map(|(edge, _)| edge).collect(),
+        }
+    }
+
+    /// Where the value of `key` stands, or the record if it has none.
+    fn position(&self, record: &Record, key: &str) -> Position {
+        let field = record.fields.iter().find(|field| field.key == key);
+        field.map_or(record.position, |field| field.position)
     }
 
     fn node(&mut self, record: &Record) -> Option<GraphNode> {
@@ -181,7 +214,7 @@ impl GraphReader<'_> {
             self.problem(record.position, "the edge has no latency, such as latency \"10 ms\"");
         }
         if latency == Some(SimDuration::ZERO) {
-            let at = self.field(&record.fields, "latency").map_or(record.position, |f| f.position);
+            let at = self.position(record, "latency");
             self.problem(at, "the latency must be more than 0");
         }
         let jitter = self.time(record, "jitter").unwrap_or(SimDuration::ZERO);
@@ -190,7 +223,10 @@ impl GraphReader<'_> {
             Some(Field { value: Value::Integer(loss @ (0 | 1)), .. }) => *loss as f64,
             Some(Field { value: Value::Real(loss), .. }) if (0.0..=1.0).contains(loss) => *loss,
             Some(field) => {
-                self.problem(field.position, "packet_loss must be a number from 0 to 1, such as 0.01");
+                self.problem(
+                    field.position,
+                    "packet_loss must be a number from 0 to 1, such as 0.01",
+                );
                 0.0
             }
         };
@@ -225,7 +261,8 @@ impl GraphReader<'_> {
             _ => None,
         };
         if id.is_none() {
-            let message = format!("the {what}'s {key} must be a whole number from 0 to {}", u32::MAX);
+            let message =
+                format!("the {what}'s {key} must be a whole number from 0 to {}", u32::MAX);
             self.problem(field.position, &message);
         }
         id
@@ -243,7 +280,7 @@ impl GraphReader<'_> {
     fn bandwidth(&mut self, record: &Record, key: &str) -> Option<u64> {
         let bits = self.quantity(record, key, "100 Mbit", units::bandwidth)?;
         if bits == 0 {
-            let at = self.field(&record.fields, key).map_or(record.position, |f| f.position);
+            let at = self.position(record, key);
             self.problem(at, &format!("{key} is 0, but then nothing ever arrives"));
         }
         Some(bits)
@@ -349,8 +386,8 @@ mod tests {
             "g:2:11: directed",
             "g:4:12: there is another node",
             "g:5:2: the node has no id",
-            "g:6:27: the edge's target is 9",
-            "g:6:37: the latency must be more",
+            "g:6:25: the edge's target is 9",
+            "g:6:35: the latency must be more",
             "g:7:35: latency must be a text",
             "g:7:49: packet_loss",
             "g:8:2: the edge has no latency",

@@ -80,10 +80,7 @@ pub(super) fn assign(
         .filter(|bits| !matches!(bits & 0xff, 0 | 255))
         .map(Ipv4Addr::from)
         .filter(|address| !taken.contains(address));
-    wishes
-        .iter()
-        .map(|(name, wish)| Some((name.clone(), wish.or_else(|| free.next())?)))
-        .collect()
+    wishes.iter().map(|(name, wish)| Some((name.clone(), wish.or_else(|| free.next())?))).collect()
 }
 
 /// The IPv6 address that belongs to an IPv4 address.

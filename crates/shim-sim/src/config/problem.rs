@@ -84,23 +84,28 @@ pub(super) struct Report {
 impl Report {
     /// The configuration cannot be run.
     pub(super) fn problem(&mut self, place: &Place, message: impl Into<String>) {
-        let problem = Problem { place: place.clone(), message: message.into() };
+        let problem = Problem { place: place.clone(), message: one_line(&message.into()) };
         if self.problems.len() < MAX_PROBLEMS && !self.problems.contains(&problem) {
             self.problems.push(problem);
         }
     }
 
-    /// The configuration can be run, but not all of it counts.
+    /// The configuration can be run, but not all of it counts. What is said is said once, whatever the place.
     pub(super) fn warning(&mut self, place: &Place, message: impl Into<String>) {
-        let warning = Warning { place: place.clone(), message: message.into() };
-        if self.warnings.len() < MAX_PROBLEMS && !self.warnings.contains(&warning) {
-            self.warnings.push(warning);
+        let message = one_line(&message.into());
+        if self.warnings.iter().all(|warning| warning.message != message) {
+            self.warnings.push(Warning { place: place.clone(), message });
         }
     }
 
     /// Whether there is a problem.
     pub(super) fn is_bad(&self) -> bool {
         !self.problems.is_empty()
+    }
+
+    /// How many problems there are; to see whether a step found one.
+    pub(super) fn count(&self) -> usize {
+        self.problems.len()
     }
 
     /// The problems in the order of the file.
@@ -116,11 +121,21 @@ impl Report {
     }
 }
 
+/// `message` in one line, whatever somebody's file brought into it.
+fn one_line(message: &str) -> String {
+    const LONGEST: usize = 500;
+    let mut line = String::new();
+    for c in message.chars().take(LONGEST) {
+        if c.is_control() { line.extend(c.escape_debug()) } else { line.push(c) }
+    }
+    if message.chars().nth(LONGEST).is_some() {
+        line.push_str("...");
+    }
+    line
+}
+
 /// The one of `known` that `word` was probably meant to be.
-pub(super) fn nearest<'k>(
-    word: &str,
-    known: impl IntoIterator<Item = &'k str>,
-) -> Option<&'k str> {
+pub(super) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     let lower = word.to_lowercase();
     known
         .into_iter()

@@ -77,8 +77,7 @@ fn unreachable_pair(
         let (from, to) = (*index.get(first)?, *index.get(id)?);
         let is_joined = has_path_connecting(&net, from, to, None);
         let (from, to) = if is_joined { (id, first) } else { (first, id) };
-        let (a, b) =
-            if is_joined { (other_use, first_use) } else { (first_use, other_use) };
+        let (a, b) = if is_joined { (other_use, first_use) } else { (first_use, other_use) };
         Some(format!(
             "no path leads from node {from} (host '{}') to node {to} (host '{}')",
             a.host, b.host

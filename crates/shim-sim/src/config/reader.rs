@@ -17,15 +17,46 @@ use super::units;
 pub(super) struct Mismatch {
     expected: String,
     detail: Option<String>,
+    item: Option<Item>,
+}
+
+/// The item of a list that is meant, if the list itself is fine.
+struct Item {
+    index: usize,
+    place: Place,
+    found: String,
 }
 
 impl Mismatch {
     pub(super) fn new(expected: impl Into<String>) -> Mismatch {
-        Mismatch { expected: expected.into(), detail: None }
+        Mismatch { expected: expected.into(), detail: None, item: None }
     }
 
     pub(super) fn because(expected: impl Into<String>, detail: impl Into<String>) -> Mismatch {
-        Mismatch { expected: expected.into(), detail: Some(detail.into()) }
+        Mismatch { expected: expected.into(), detail: Some(detail.into()), item: None }
+    }
+
+    /// It is about this item of a list.
+    fn of_item(mut self, index: usize, node: &Node) -> Mismatch {
+        self.item = Some(Item { index, place: node.place.clone(), found: describe(node) });
+        self
+    }
+
+    /// Say that `node`, the value of `name`, is what it is, but must be something else.
+    pub(super) fn report(self, name: &str, node: &Node, report: &mut Report) {
+        let Mismatch { expected, detail, item } = self;
+        let detail = detail.map(|detail| format!(" ({detail})")).unwrap_or_default();
+        match item {
+            None => {
+                let found = describe(node);
+                let message = format!("{name} is {found}, but must be {expected}{detail}");
+                report.problem(&node.place, message);
+            }
+            Some(Item { index, place, found }) => {
+                let message = format!("{name}[{index}] is {found}, but must be {expected}{detail}");
+                report.problem(&place, message);
+            }
+        }
     }
 }
 
@@ -67,6 +98,20 @@ impl<'d> Section<'d> {
             section.check_key(entry, table, report);
         }
         Some(section)
+    }
+
+    /// The mapping of the whole file.
+    pub(super) fn of_root(
+        entries: &'d [Entry],
+        place: &Place,
+        table: &Table,
+        report: &mut Report,
+    ) -> Section<'d> {
+        let section = Section { path: String::new(), place: place.clone(), entries };
+        for entry in entries.iter().filter(|entry| !entry.key.starts_with("x-")) {
+            section.check_key(entry, table, report);
+        }
+        section
     }
 
     fn check_key(&self, entry: &Entry, table: &Table, report: &mut Report) {
@@ -154,15 +199,8 @@ impl<'d> Section<'d> {
     }
 
     fn complain(&self, key: &str, node: &Node, mismatch: Mismatch, report: &mut Report) {
-        report.problem(&node.place, sentence(&self.name(key), node, &mismatch));
+        mismatch.report(&self.name(key), node, report);
     }
-}
-
-/// "x is the text 'y', but must be z (because)".
-pub(super) fn sentence(name: &str, node: &Node, mismatch: &Mismatch) -> String {
-    let found = describe(node);
-    let detail = mismatch.detail.as_ref().map(|detail| format!(" ({detail})")).unwrap_or_default();
-    format!("{name} is {found}, but must be {}{detail}", mismatch.expected)
 }
 
 /// What a node is, for people.
@@ -180,21 +218,27 @@ pub(super) fn describe(node: &Node) -> String {
     }
 }
 
-/// `text` in one line of a bearable length.
+/// `text` at a bearable length.
 pub(super) fn shorten(text: &str) -> String {
     const LONGEST: usize = 40;
-    let mut line: String = text.chars().take(LONGEST).flat_map(char::escape_debug).collect();
-    if text.chars().nth(LONGEST).is_some() {
-        line.push_str("...");
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
     }
-    line
 }
 
 /// `null`, or what `read` reads.
 pub(super) fn nullable<'d, T>(
     read: impl Fn(&'d Node) -> Reading<T>,
 ) -> impl Fn(&'d Node) -> Reading<Option<T>> {
-    move |node| if node.is_null() { Ok(None) } else { read(node).map(Some) }
+    move |node| match read(node) {
+        _ if node.is_null() => Ok(None),
+        Ok(value) => Ok(Some(value)),
+        Err(mut mismatch) => {
+            mismatch.expected.push_str(", or null");
+            Err(mismatch)
+        }
+    }
 }
 
 fn scalar<'n>(node: &'n Node, expected: &str) -> Reading<&'n Scalar> {
@@ -286,6 +330,20 @@ pub(super) fn bandwidth(node: &Node) -> Reading<u64> {
     }
 }
 
+/// A list; `expected` is told if it is none.
+pub(super) fn list_of<'d, T>(
+    node: &'d Node,
+    expected: &str,
+    read: impl Fn(&'d Node) -> Reading<T>,
+) -> Reading<Vec<T>> {
+    let Value::List(items) = &node.value else { return Err(Mismatch::new(expected)) };
+    items
+        .iter()
+        .enumerate()
+        .map(|(index, item)| read(item).map_err(|mismatch| mismatch.of_item(index, item)))
+        .collect()
+}
+
 /// One of some words.
 pub(super) fn word<T: Copy>(words: &[(&str, T)]) -> impl Fn(&Node) -> Reading<T> {
     move |node| {
@@ -315,7 +373,7 @@ fn shape(node: &Node, shape: &Shape) -> Reading<()> {
         Shape::Size => size(node).map(drop),
         Shape::Word(list) => word(&words(list))(node),
         Shape::Words(list) => match &node.value {
-            Value::List(items) => items.iter().try_for_each(|item| word(&words(list))(item)),
+            Value::List(_) => list_of(node, "", word(&words(list))).map(drop),
             _ => Err(Mismatch::new(format!("a list of some of {}", list.join(", ")))),
         },
     }

@@ -160,7 +160,7 @@ fn read_file(
     let is_xz = section.optional("compression", nullable(word(&[("xz", ())])), report);
     let read_path = |node: &Node| {
         let path = text(node, EXPECTED)?;
-        surroundings.absolute(&path).map_err(|reason| Mismatch::because(EXPECTED, reason))
+        surroundings.expand(&path).map_err(|reason| Mismatch::because(EXPECTED, reason))
     };
     let path = section.required("path", EXPECTED, read_path, report)?;
     let is_xz = is_xz.flatten().is_some();

@@ -8,6 +8,7 @@
 use shim_abi::SimDuration;
 
 use super::problem::did_you_mean;
+use super::reader::shorten;
 
 /// Names of the units of time and their nanoseconds.
 const TIMES: [(&str, u64); 21] = [
@@ -76,7 +77,7 @@ pub(super) fn time(text: &str) -> Result<SimDuration, String> {
             .map(|(_, factor)| *factor)
             .ok_or_else(|| {
                 let names = TIMES.iter().map(|(name, _)| *name);
-                format!("there is no unit '{unit}'{}", did_you_mean(unit, names))
+                format!("there is no unit '{}'{}", shorten(unit), did_you_mean(unit, names))
             })?,
     };
     let ns = number.checked_mul(factor).ok_or("that is longer than 584 years")?;
@@ -119,7 +120,7 @@ fn prefixed(text: &str, suffixes: &[&str]) -> Result<u64, String> {
                     .flat_map(|name| suffixes.iter().map(move |suffix| format!("{name}{suffix}")))
                     .collect();
                 let guess = did_you_mean(unit, names.iter().map(String::as_str));
-                format!("there is no unit '{unit}'{guess}")
+                format!("there is no unit '{}'{guess}", shorten(unit))
             })?
         }
     };

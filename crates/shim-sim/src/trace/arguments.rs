@@ -10,8 +10,17 @@ use shim_abi::calls::Arg;
 
 use super::names;
 
+/// What stands for an address where none is to be shown.
+pub const ADDRESS: &str = "<address>";
+
 /// Append the arguments that `kinds` describe, separated by commas.
-pub fn write(line: &mut String, kinds: &[Arg], values: &[u64; 6], texts: &[u8]) {
+pub fn write(
+    line: &mut String,
+    kinds: &[Arg],
+    values: &[u64; 6],
+    texts: &[u8],
+    has_addresses: bool,
+) {
     let mut previous = None;
     for (i, (&kind, &value)) in kinds.iter().zip(values).enumerate() {
         if is_unused_mode(previous, kind) {
@@ -30,10 +39,10 @@ pub fn write(line: &mut String, kinds: &[Arg], values: &[u64; 6], texts: &[u8]) 
             Arg::Hex if value == 0 => line.push('0'),
             Arg::Hex => push(line, format_args!("{value:#x}")),
             Arg::Mode => push(line, format_args!("0{:o}", value as u32)),
-            Arg::Ptr => pointer(line, value),
+            Arg::Ptr => pointer(line, value, has_addresses),
             Arg::Path | Arg::Bytes => match text_of(texts, i) {
                 Some((text, is_cut)) => quote(line, text, is_cut),
-                None => pointer(line, value),
+                None => pointer(line, value, has_addresses),
             },
             Arg::Signal => push(line, names::signal_name(value as u32)),
             Arg::Clock => match names::clock_name(value as i32) {
@@ -64,9 +73,11 @@ fn push(line: &mut String, what: impl std::fmt::Display) {
     let _ = write!(line, "{what}");
 }
 
-fn pointer(line: &mut String, value: u64) {
+fn pointer(line: &mut String, value: u64, has_addresses: bool) {
     if value == 0 {
         line.push_str("NULL");
+    } else if !has_addresses {
+        line.push_str(ADDRESS);
     } else {
         push(line, format_args!("{value:#x}"));
     }

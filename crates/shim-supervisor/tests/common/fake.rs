@@ -3,6 +3,12 @@
 //! A test file that wants fake guests has a test named `fake_guest` that calls [`enter`]; started as
 //! a guest it becomes one of the [`Mode`]s and never returns. Always true: the fake guest uses `shim-sync`
 //! and `shim-abi` only, as the real one does; what it finds wrong it tells by its exit status.
+//!
+//! # Safety
+//!
+//! Unsafe here: mapping a host's memory files, references into the mappings, and the native calls that the
+//! simulator asks for.
+#![allow(unsafe_code)]
 
 use std::fs::File;
 use std::io::Read;
@@ -10,6 +16,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::ptr;
 use std::sync::atomic::Ordering::{Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicU32};
+use std::time::Duration;
 
 use shim_abi::event::{Copies, Reply, Request, words_to_bytes};
 use shim_abi::handoff::{HANDOFF_BYTES, HANDOFF_VARIABLE, Handoff};
@@ -58,6 +65,10 @@ pub fn enter() {
         "break-files" => guest.break_files(),
         "records" => guest.write_records(),
         "kicked" => guest.be_kicked(),
+        "compute" => guest.compute(false, false),
+        "compute-and-call" => guest.compute(false, true),
+        "served" => guest.compute(true, false),
+        "wait-long" => guest.wait_long(),
         _ => 99,
     })
 }
@@ -346,8 +357,45 @@ impl FakeGuest {
             if pending != 0 && IS_KICKED.load(Relaxed) {
                 return pending as i32;
             }
-            std::thread::sleep(std::time::Duration::from_millis(10));
+            std::thread::sleep(Duration::from_millis(10));
         }
         98
     }
+
+    /// Compute for a second, hand over when that is asked for, at most three times; how often it was.
+    fn compute(&self, is_serving: bool, makes_calls: bool) -> i32 {
+        const SIGNAL: libc::c_int = shim_abi::process::KICK_SIGNAL as libc::c_int;
+        extern "C" fn handler(_: libc::c_int) {}
+        // SAFETY: a handler that does nothing.
+        unsafe { libc::signal(SIGNAL, handler as *const () as usize) };
+        self.start();
+        self.thread.is_serving.store(is_serving.into(), Relaxed);
+        let end = cpu_time() + Duration::from_secs(1);
+        let mut count = 0;
+        while cpu_time() < end && count < 3 {
+            let calls = self.thread.calls.load(Relaxed);
+            if self.thread.preempt_at.load(Relaxed) == u64::from(calls) + 1 {
+                self.thread.calls.store(calls + 1, Relaxed);
+                self.call(&Request::Preempted).unwrap();
+                count += 1;
+            } else if makes_calls {
+                self.thread.calls.store(calls + 1, Relaxed);
+            }
+        }
+        count
+    }
+
+    /// Use no processor, as a guest that is stopped; whether it was to hand over.
+    fn wait_long(&self) -> i32 {
+        self.start();
+        std::thread::sleep(Duration::from_millis(500));
+        (self.thread.preempt_at.load(Relaxed) != 0).into()
+    }
+}
+
+fn cpu_time() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the kernel stores one `timespec`, and this is one.
+    assert_eq!(unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) }, 0);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }

@@ -14,6 +14,7 @@ use std::process;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use shim_abi::clock::Rate;
 use shim_abi::manager::EmulateTsc;
 use shim_supervisor::{
     Command, Event, ExitStatus, Guest, HostMemory, HostSettings, Identity, Launcher, Library,
@@ -81,10 +82,17 @@ pub fn memory() -> Arc<HostMemory> {
     let host = HostSettings {
         host_id: 0,
         uptime_at_start_ns: 0,
+        realtime_offset_ns: 0,
+        rate: Rate::EXACT,
+        preemption_ns: 0,
         cpu_count: 1,
         log_level: 5,
         is_tracing: true,
         ipv4: 0,
+        ipv4_prefix_bits: 8,
+        ipv6: None,
+        ipv6_prefix_bits: 64,
+        names: None,
         hostname: "alice".into(),
         kernel_release: "6.1.0".into(),
         kernel_version: "#1".into(),

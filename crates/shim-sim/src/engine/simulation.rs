@@ -1,0 +1,371 @@
+//! A scenario from its start to its end.
+//!
+//! A [`Scenario`] and a [`Setup`] in, a data directory and a [`Report`] out. Always true: afterwards no
+//! guest is left, however the run ended; everything in the data directory but its wall-clock figures follows
+//! from the scenario alone. A host is `member`'s, the layout of the directory is `output`'s, what a
+//! person reads is [`crate::summary`]'s.
+//!
+//! # A round
+//!
+//! It begins with the earliest thing that any host wants to do: where nothing happens, nothing is
+//! simulated. It lasts as long as `rounds` allows. Hosts that want nothing in it are left alone.
+
+use std::fmt;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use shim_abi::{SimDuration, SimTime};
+use shim_host::{Failure, Lack, Preemption};
+use shim_supervisor::{Launcher, Library};
+
+use super::control::Control;
+use super::member::{Member, Task};
+use super::outcome::ProcessReport;
+use super::pool::Pool;
+use super::{limits, machines, rounds};
+use crate::config::Scenario;
+use crate::config::scenario::Strace;
+use crate::log_line::engine_line;
+use crate::output::directory::{self, DataDirectory, DirectoryError};
+use crate::output::recorder::Recorder;
+use crate::output::{processed, statistics};
+
+/// What a run needs beside its scenario.
+#[derive(Clone, Copy, Debug)]
+pub struct Setup<'a> {
+    /// Starts the guests.
+    pub launcher: &'a Arc<Launcher>,
+    /// What they preload.
+    pub library: &'a Library,
+    /// Where output goes; must not exist.
+    pub data_directory: &'a Path,
+    /// How many hosts are stepped side by side; 0: as many as there are processors.
+    pub workers: u32,
+    /// How system calls are recorded.
+    pub strace: Strace,
+}
+
+/// Somebody who watches a run.
+pub trait Progress {
+    /// The simulation has come to `now`.
+    fn advance(&mut self, now: SimTime);
+    /// A line that matters enough for a terminal.
+    fn line(&mut self, text: &str);
+}
+
+/// Why there was no run.
+#[derive(Debug)]
+pub enum SimulationError {
+    /// The data directory cannot be made.
+    Directory(DirectoryError),
+    /// A limit of this machine is in the way.
+    Limit(String),
+    /// A host cannot be made.
+    Host(String, io::Error),
+    /// A worker cannot be started.
+    Worker(io::Error),
+}
+
+impl fmt::Display for SimulationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SimulationError::Directory(error) => error.fmt(f),
+            SimulationError::Limit(text) => f.write_str(text),
+            SimulationError::Host(name, error) => write!(f, "cannot make host {name}: {error}"),
+            SimulationError::Worker(error) => write!(f, "cannot start a worker: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for SimulationError {}
+
+impl From<DirectoryError> for SimulationError {
+    fn from(error: DirectoryError) -> Self {
+        SimulationError::Directory(error)
+    }
+}
+
+/// A run that is over.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// What became of each process, by host and by their order in the scenario.
+    pub processes: Vec<ProcessReport>,
+    /// What programs asked for and did not get, with the name of the host.
+    pub lacks: Vec<(String, Lack)>,
+    /// Programs that made no call for so long that they were preempted, with the name of the host: such a
+    /// run is not reproducible.
+    pub preemptions: Vec<(String, Preemption)>,
+    /// Failures of the shim, with the name of the host.
+    pub failures: Vec<(String, Failure)>,
+    /// Files that are not complete, and why.
+    pub write_errors: Vec<String>,
+    /// Simulated time at the end.
+    pub ended_at: SimTime,
+    /// Somebody ended it before its stop time.
+    pub is_interrupted: bool,
+    /// How many rounds there were.
+    pub rounds: u64,
+    /// How often a host was stepped in a round.
+    pub steps: u64,
+    /// How often a guest handed over control.
+    pub handovers: u64,
+    /// How many workers there were.
+    pub workers: usize,
+    /// Wall time from the first round to the end of the last guest.
+    pub wall: Duration,
+}
+
+impl Report {
+    /// Whether nothing in the run depended on how fast this machine is.
+    pub fn is_reproducible(&self) -> bool {
+        self.preemptions.is_empty() && !self.is_interrupted
+    }
+
+    /// Whether every process ended as expected, and everything was written.
+    pub fn is_as_expected(&self) -> bool {
+        !self.is_interrupted
+            && self.write_errors.is_empty()
+            && self.processes.iter().all(ProcessReport::is_expected)
+    }
+}
+
+/// Run `scenario`.
+pub fn simulate(
+    scenario: &Scenario,
+    setup: &Setup<'_>,
+    control: &Control,
+    progress: &mut dyn Progress,
+) -> Result<Report, SimulationError> {
+    let traces = match setup.strace {
+        Strace::Off => 0,
+        _ => scenario.hosts.iter().map(|host| host.processes.len()).sum(),
+    };
+    limits::make_room(scenario.hosts.len(), traces).map_err(SimulationError::Limit)?;
+    let names = scenario.hosts.iter().map(|host| host.name.as_str());
+    let template = scenario.general.template_directory.as_deref();
+    let directory = DataDirectory::create(setup.data_directory, template, names)?;
+    directory.write(directory::PROCESSED_CONFIG, &processed::text(scenario))?;
+    let log = BufWriter::new(directory.begin(directory::LOG)?);
+
+    let members = make_members(scenario, setup, &directory)?;
+    control.set_hosts(
+        members.iter().filter_map(|member| Some(member.lock().ok()?.interrupter())).collect(),
+    );
+    let workers = worker_count(setup.workers);
+    let report = std::thread::scope(|scope| {
+        let pool = Pool::start(scope, &members, workers).map_err(SimulationError::Worker)?;
+        let run = Run {
+            stop_time: scenario.general.stop_time,
+            lookahead: rounds::lookahead(&scenario.network, scenario.hosts.len()),
+            heartbeat: Heartbeat::new(scenario.general.heartbeat_interval),
+            level: scenario.general.log_level.into(),
+            log,
+            log_error: None,
+            progress,
+            pool,
+        };
+        Ok::<Report, SimulationError>(run.finish(control, workers))
+    });
+    control.set_hosts(Vec::new());
+    let report = report?;
+    directory.write(directory::SIM_STATS, &statistics::simulated(scenario, &report))?;
+    directory.write(directory::WALL_STATS, &statistics::wall(scenario, &report))?;
+    Ok(report)
+}
+
+fn make_members(
+    scenario: &Scenario,
+    setup: &Setup<'_>,
+    directory: &DataDirectory,
+) -> Result<Vec<Mutex<Member>>, SimulationError> {
+    let configs = machines::configs(scenario, setup.strace != Strace::Off)
+        .map_err(|error| SimulationError::Host("(names)".to_owned(), error))?;
+    let make = |(host, config): (&crate::config::scenario::Host, shim_host::HostConfig)| {
+        let folder = directory.host(&host.name);
+        let recorder = Recorder::new(&host.name, folder, setup.strace, config.log_level);
+        match Member::new(config, host, recorder, setup.launcher, setup.library) {
+            Ok(member) => Ok(Mutex::new(member)),
+            Err(error) => Err(SimulationError::Host(host.name.clone(), error)),
+        }
+    };
+    scenario.hosts.iter().zip(configs).map(make).collect()
+}
+
+fn worker_count(asked: u32) -> usize {
+    match asked {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        asked => asked as usize,
+    }
+}
+
+/// Lines that tell how far a run has come.
+struct Heartbeat {
+    interval: Option<SimDuration>,
+    next: SimTime,
+}
+
+impl Heartbeat {
+    fn new(interval: Option<SimDuration>) -> Heartbeat {
+        Heartbeat { interval, next: interval.map_or(SimTime::MAX, |every| SimTime::ZERO + every) }
+    }
+
+    /// Whether one is due; the next is a whole interval after `now`.
+    fn is_due(&mut self, now: SimTime) -> bool {
+        match self.interval {
+            Some(every) if now >= self.next => {
+                self.next = now + every;
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+/// A run that is under way.
+struct Run<'env, 'p, W: Write> {
+    stop_time: SimTime,
+    lookahead: SimDuration,
+    heartbeat: Heartbeat,
+    level: log::LevelFilter,
+    log: W,
+    log_error: Option<io::Error>,
+    progress: &'p mut dyn Progress,
+    pool: Pool<'env>,
+}
+
+impl<W: Write> Run<'_, '_, W> {
+    fn finish(mut self, control: &Control, workers: usize) -> Report {
+        let began = Instant::now();
+        let everybody: Vec<usize> = (0..self.pool.len()).collect();
+        let mut wishes: Vec<SimTime> = everybody.iter().map(|&index| self.wish(index)).collect();
+        let (mut rounds, mut steps) = (0, 0);
+        let mut now = SimTime::ZERO;
+        while !control.is_stopping() {
+            let start = wishes.iter().copied().min().unwrap_or(SimTime::MAX);
+            if start >= self.stop_time {
+                now = self.stop_time;
+                break;
+            }
+            let until = (start + self.lookahead).min(self.stop_time);
+            let active: Vec<usize> =
+                everybody.iter().copied().filter(|&index| wishes[index] < until).collect();
+            rounds += 1;
+            steps += active.len() as u64;
+            self.pool.each(active.clone(), Task::Run { start, until });
+            for index in active {
+                wishes[index] = self.wish(index);
+                self.collect_log(index);
+            }
+            now = until;
+            self.beat(now);
+        }
+        let is_interrupted = control.is_stopping() && now < self.stop_time;
+        if is_interrupted {
+            self.say(now, log::Level::Warn, "interrupted before its stop time");
+        }
+        // They die side by side while the first is buried.
+        control.kill_guests();
+        self.pool.each(everybody.clone(), Task::Stop { now });
+        everybody.iter().for_each(|&index| self.collect_log(index));
+        self.say(now, log::Level::Info, "the simulation ended");
+        if let Err(error) = self.log.flush() {
+            self.log_error.get_or_insert(error);
+        }
+        let mut report = Report {
+            processes: Vec::new(),
+            lacks: Vec::new(),
+            preemptions: Vec::new(),
+            failures: Vec::new(),
+            write_errors: Vec::new(),
+            ended_at: now,
+            is_interrupted,
+            rounds,
+            steps,
+            handovers: 0,
+            workers,
+            wall: began.elapsed(),
+        };
+        for &index in &everybody {
+            report.add(&self.pool.member(index));
+        }
+        if let Some(error) = self.log_error.take() {
+            report.write_errors.push(format!("{} is not complete: {error}", directory::LOG));
+        }
+        report
+    }
+
+    /// When a host wants to be run; the end of time if never.
+    fn wish(&self, index: usize) -> SimTime {
+        self.pool.member(index).next_event().unwrap_or(SimTime::MAX)
+    }
+
+    fn beat(&mut self, now: SimTime) {
+        self.progress.advance(now);
+        if self.heartbeat.is_due(now) {
+            let running: usize =
+                (0..self.pool.len()).map(|index| self.pool.member(index).running()).sum();
+            let text = format!("heartbeat: {now} of {} s, {running} running", self.stop_time);
+            self.say(now, log::Level::Info, &text);
+        }
+    }
+
+    fn collect_log(&mut self, index: usize) {
+        for line in self.pool.member(index).take_log() {
+            if line.level == log::Level::Error {
+                self.progress.line(&line.text);
+            }
+            self.write(&line.text);
+        }
+    }
+
+    fn say(&mut self, now: SimTime, level: log::Level, text: &str) {
+        if level <= self.level {
+            self.write(&engine_line(now, level, "-", text));
+        }
+    }
+
+    fn write(&mut self, line: &str) {
+        if self.log_error.is_none() {
+            self.log_error = writeln!(self.log, "{line}").err();
+        }
+    }
+}
+
+impl Report {
+    fn add(&mut self, member: &Member) {
+        let named = |what| (member.name().to_owned(), what);
+        self.processes.extend(member.reports());
+        self.lacks.extend(member.lacks().into_iter().map(named));
+        let named = |what| (member.name().to_owned(), what);
+        self.preemptions.extend(member.preemptions().into_iter().map(named));
+        let named = |what: &Failure| (member.name().to_owned(), what.clone());
+        self.failures.extend(member.failures().iter().map(named));
+        self.write_errors.extend(member.write_error());
+        self.handovers += member.handovers();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_may_go_from_worker_to_worker() {
+        fn assert_send<T: Send>() {}
+        assert_send::<Member>();
+    }
+
+    #[test]
+    fn a_heartbeat_is_never_early_and_never_twice() {
+        let at = SimTime::from_ns;
+        let mut heartbeat = Heartbeat::new(Some(SimDuration::from_ns(10)));
+        let due: Vec<u64> = [5, 10, 11, 25, 26, 34, 35]
+            .into_iter()
+            .filter(|&now| heartbeat.is_due(at(now)))
+            .collect();
+        assert_eq!(due, [10, 25, 35]);
+        assert!(!Heartbeat::new(None).is_due(SimTime::MAX));
+    }
+}

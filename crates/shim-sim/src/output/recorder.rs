@@ -1,0 +1,198 @@
+//! Writes down what one host of a scenario tells: its processes' files, and log lines for later.
+//!
+//! Observations in; `<program>.<pid>.{stdout,stderr,exitcode,strace}` in the host's folder and
+//! [`LogLine`]s out. Always true: a file that cannot be written is told once and ends nothing; log lines
+//! are kept until somebody takes them, so that lines of hosts that run side by side are never mixed by
+//! real time. Where the folder is comes from `directory`.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use shim_abi::SimTime;
+use shim_host::{Observation, Observer, ProcessEnd, Source};
+
+use crate::config::scenario::Strace;
+use crate::log_line::{engine_line, log_line};
+use crate::trace;
+
+/// Traces are small and many.
+const TRACE_BUFFER_BYTES: usize = 4096;
+
+/// A line for the log.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LogLine {
+    /// When it was written, in simulated time.
+    pub time: SimTime,
+    /// How much it matters.
+    pub level: log::Level,
+    /// The whole line.
+    pub text: String,
+}
+
+/// The files and lines of one host.
+pub struct Recorder {
+    host: String,
+    folder: PathBuf,
+    strace: Strace,
+    level: log::LevelFilter,
+    files: BTreeMap<u32, Files>,
+    log: Vec<LogLine>,
+    /// What could not be written first.
+    error: Option<(PathBuf, io::Error)>,
+    /// The simulation ended at this instant: what dies now did not end by itself.
+    stopped: Option<SimTime>,
+}
+
+/// The files of one process.
+struct Files {
+    /// `<program>.<pid>`.
+    stem: String,
+    trace: Option<BufWriter<File>>,
+}
+
+impl Recorder {
+    /// For the host of this name, whose folder exists.
+    pub fn new(host: &str, folder: PathBuf, strace: Strace, level: log::LevelFilter) -> Recorder {
+        Recorder {
+            host: host.to_owned(),
+            folder,
+            strace,
+            level,
+            files: BTreeMap::new(),
+            log: Vec::new(),
+            error: None,
+            stopped: None,
+        }
+    }
+
+    /// The host's name.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The host's folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Make the files of a process that is about to start; its standard streams. Input is empty.
+    pub fn begin(&mut self, pid: u32, program: &str) -> io::Result<[File; 3]> {
+        let stem = format!("{program}.{pid}");
+        let create = |kind: &str| File::create(self.folder.join(format!("{stem}.{kind}")));
+        let streams = [File::open("/dev/null")?, create("stdout")?, create("stderr")?];
+        // It stays empty for as long as the process runs. Made now, because a file that appears behind the
+        // guests' backs may get the inode of one that they removed, whose times they remember.
+        create("exitcode")?;
+        let trace = match self.strace {
+            Strace::Off => None,
+            _ => Some(BufWriter::with_capacity(TRACE_BUFFER_BYTES, create("strace")?)),
+        };
+        self.files.insert(pid, Files { stem, trace });
+        Ok(streams)
+    }
+
+    /// Write a line of the simulator's own.
+    pub fn log(&mut self, time: SimTime, level: log::Level, text: &str) {
+        if level <= self.level {
+            let text = engine_line(time, level, &self.host, text);
+            self.log.push(LogLine { time, level, text });
+        }
+    }
+
+    /// The lines since the last time.
+    pub fn take_log(&mut self) -> Vec<LogLine> {
+        std::mem::take(&mut self.log)
+    }
+
+    /// From now on nothing ends by itself any more.
+    pub fn stop(&mut self, now: SimTime) {
+        self.stopped = Some(now);
+    }
+
+    /// Write out what is buffered.
+    pub fn finish(&mut self) {
+        let files = std::mem::take(&mut self.files);
+        for (_, files) in files {
+            if let Some(mut trace) = files.trace
+                && let Err(error) = trace.flush()
+            {
+                self.fail(format!("{}.strace", files.stem), error);
+            }
+        }
+    }
+
+    /// What could not be written first, if anything.
+    pub fn write_error(&self) -> Option<String> {
+        let (path, error) = self.error.as_ref()?;
+        Some(format!("{} is not complete: {error}", path.display()))
+    }
+
+    fn fail(&mut self, file: String, error: io::Error) {
+        let path = self.folder.join(file);
+        self.error.get_or_insert((path, error));
+    }
+
+    fn trace(&mut self, pid: u32, line: impl FnOnce() -> String) {
+        let Some(files) = self.files.get_mut(&pid) else { return };
+        let Some(trace) = &mut files.trace else { return };
+        if let Err(error) = writeln!(trace, "{}", line()) {
+            files.trace = None;
+            let file = format!("{}.strace", files.stem);
+            self.fail(file, error);
+        }
+    }
+
+    fn end(&mut self, pid: u32, time: SimTime, end: ProcessEnd) {
+        // As Shadow writes it: empty for who was running at the end, and signals as shells show them.
+        let status = match (self.stopped, end) {
+            (Some(stopped), _) => {
+                self.trace(pid, || trace::stopped_line(stopped, pid));
+                String::new()
+            }
+            (None, ProcessEnd::Exited(status)) => {
+                self.trace(pid, || trace::exit_line(time, pid, status));
+                status.to_string()
+            }
+            (None, ProcessEnd::Killed(signal)) => {
+                self.trace(pid, || trace::killed_line(time, pid, signal));
+                (128 + signal).to_string()
+            }
+        };
+        let Some(files) = self.files.remove(&pid) else { return };
+        let name = format!("{}.exitcode", files.stem);
+        if let Err(error) = std::fs::write(self.folder.join(&name), status) {
+            self.fail(name, error);
+        }
+        if let Some(mut trace) = files.trace
+            && let Err(error) = trace.flush()
+        {
+            self.fail(format!("{}.strace", files.stem), error);
+        }
+    }
+}
+
+impl Observer for Recorder {
+    fn observe(&mut self, source: &Source<'_>, time: SimTime, what: Observation<'_>) {
+        let pid = source.pid;
+        match what {
+            Observation::Log { level, text } => {
+                let text = log_line(source, time, level, text);
+                self.log.push(LogLine { time, level, text });
+            }
+            Observation::Call { record, texts } => {
+                let has_addresses = self.strace == Strace::Standard;
+                self.trace(pid, || trace::call_line_with(time, pid, &record, texts, has_addresses));
+            }
+            Observation::Unfinished { number, args } => {
+                self.trace(pid, || trace::unfinished_line(time, pid, number, &args));
+            }
+            Observation::Signal(info) => self.trace(pid, || trace::signal_line(time, pid, &info)),
+            Observation::Preempted { wall } => {
+                self.trace(pid, || trace::preempted_line(time, pid, wall));
+            }
+            Observation::Ended(end) => self.end(pid, time, end),
+        }
+    }
+}
