@@ -29,7 +29,7 @@
 //! - No libc, no allocation, no lock, no thread-local; per-process state hangs off the slot.
 //! - The shim's stack is empty whenever guest code runs.
 //! - Guest addresses are numbers; only `guest_memory` follows them.
-//! - Nothing is `no_mangle` outside `capi` and the two symbols that assembly calls.
+//! - Nothing is `no_mangle` outside `capi` and the symbols that assembly calls.
 //! - Unsafe code is in the files that say so (`tests/unsafe.list`).
 #![no_std]
 #![deny(unsafe_code)]

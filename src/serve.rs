@@ -7,7 +7,7 @@
 //!
 //! # Safety
 //!
-//! The function that assembly calls.
+//! The functions that assembly calls.
 #![allow(unsafe_code)]
 
 use core::sync::atomic::Ordering::Relaxed;
@@ -24,6 +24,17 @@ use crate::{arch, dispatch, forward, signal, sys};
 extern "C" fn shim_serve(frame: *mut Frame) {
     // SAFETY: the entry built the frame on this stack and holds no other reference to it.
     serve(Slot::current(), unsafe { &mut *frame });
+}
+
+/// What the exit calls when a kick came while the shim ran.
+#[unsafe(no_mangle)]
+extern "C" fn shim_serve_kick(frame: *mut Frame) {
+    let slot = Slot::current();
+    slot.is_kicked.set(false);
+    slot.thread.is_serving.store(1, Relaxed);
+    // SAFETY: the frame that the exit is about to restore; it holds no other reference to it.
+    signal::deliver_pending(slot, unsafe { &mut *frame });
+    slot.thread.is_serving.store(0, Relaxed);
 }
 
 fn serve(slot: &'static Slot, frame: &mut Frame) {

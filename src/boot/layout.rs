@@ -84,6 +84,7 @@ pub fn make(handoff: Handoff, found: &Found) -> &'static Slot {
         stack_top: SERVE_STACK + SERVE_STACK_BYTES,
         guest_stack_pointer: Cell::new(0),
         fault_instruction: Cell::new(0),
+        is_kicked: Cell::new(false),
         fault_reason: Cell::new(FaultReason::Kick),
         fault_signal: Cell::new(0),
         fault_code: Cell::new(0),

@@ -191,18 +191,20 @@ pub fn return_from_handler(slot: &'static Slot, at: GuestAddr) -> ! {
     {
         stack.store(slot);
     }
-    let mut machine = context.machine;
-    if slot.thread.pending_signals.load(Relaxed) & !mask != 0 {
-        // Something waited for the mask: come straight back, with all registers restored.
+    leave(slot, context.machine)
+}
+
+/// Continue the guest with these registers.
+fn leave(slot: &'static Slot, mut machine: MachineContext) -> ! {
+    let thread = slot.thread;
+    let unblocked = !thread.signal_mask.load(Relaxed);
+    let has_signal = thread.pending_signals.load(Relaxed) & unblocked != 0;
+    if slot.is_kicked.replace(false) || has_signal {
+        // Something waited for the mask, or came just now: come straight back, with all registers restored.
         slot.fault_reason.set(FaultReason::Kick);
         slot.fault_instruction.set(machine.rip);
         machine.rip = arch::entry_fault_address() as u64;
     }
-    leave(slot, machine)
-}
-
-/// Continue the guest with these registers.
-fn leave(slot: &'static Slot, machine: MachineContext) -> ! {
     slot.thread.is_serving.store(0, Relaxed);
     let context = Context {
         flags: UC_FLAGS,

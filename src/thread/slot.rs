@@ -59,6 +59,8 @@ pub struct Slot {
     pub guest_stack_pointer: Cell<u64>,
     /// Set by the fault handler: where the guest goes on.
     pub fault_instruction: Cell<u64>,
+    /// A kick came while the shim ran: look at the pending signals again before leaving.
+    pub is_kicked: Cell<bool>,
     /// Set by the fault handler: why.
     pub fault_reason: Cell<FaultReason>,
     /// For [`FaultReason::Signal`]: the signal.

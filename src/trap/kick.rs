@@ -2,8 +2,9 @@
 //! makes no call.
 //!
 //! The kernel's context in. Always true: in guest code the thread goes to the entry, between two
-//! instructions; in the window of a native call that may wait, the call is aborted; anywhere else in the
-//! shim nothing is needed, because `serve` looks at the pending signals last.
+//! instructions; in the window of a native call that may wait, the call is aborted; elsewhere in the shim the
+//! exit is told to look at the pending signals again, and where it has looked already the guest comes
+//! straight back. So no kick is lost.
 //!
 //! # Safety
 //!
@@ -26,11 +27,18 @@ pub extern "C" fn on_kick(
         registers[libc::REG_RIP as usize] = go_on as i64;
         return;
     }
-    if boot::is_own_text(rip) {
-        return;
-    }
     let slot = Slot::current();
+    let go_on = if !boot::is_own_text(rip) {
+        registers[libc::REG_RIP as usize] = arch::entry_fault_address() as i64;
+        rip as u64
+    } else if let Some(target) =
+        arch::redirect_exit(slot, rip, &mut registers[libc::REG_RCX as usize])
+    {
+        target
+    } else {
+        slot.is_kicked.set(true);
+        return;
+    };
     slot.fault_reason.set(FaultReason::Kick);
-    slot.fault_instruction.set(rip as u64);
-    registers[libc::REG_RIP as usize] = arch::entry_fault_address() as i64;
+    slot.fault_instruction.set(go_on);
 }

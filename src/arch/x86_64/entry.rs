@@ -84,6 +84,11 @@ global_asm!(
     ".hidden shim_exit",
     ".globl shim_exit",
     "shim_exit:", // rsp: a Frame
+    "    cmp byte ptr gs:[{is_kicked}], 0",
+    "    jne 4f",
+    ".hidden shim_exit_restore",
+    ".globl shim_exit_restore",
+    "shim_exit_restore:", // From here on a kick edits the frame, see `redirect_exit`.
     "    movaps xmm0, [rsp]",
     "    movaps xmm1, [rsp + 16]",
     "    movaps xmm2, [rsp + 32]",
@@ -118,17 +123,26 @@ global_asm!(
     "    pop rax",
     "    cmp qword ptr [rsp], {kind_call}",
     "    jne 3f",
-    "    mov rcx, [rsp + 8]",  // rip: what the kernel leaves in rcx
+    "    mov rcx, [rsp + 8]", // rip: what the kernel leaves in rcx
+    ".hidden shim_exit_jump",
+    ".globl shim_exit_jump",
+    "shim_exit_jump:",
     "    mov r11, [rsp + 24]", // rflags: what it leaves in r11
     "    lea rsp, [rsp + 24]",
     "    popfq",
     "    pop rsp",
     "    jmp rcx",
+    ".hidden shim_exit_return",
+    ".globl shim_exit_return",
+    "shim_exit_return:",
     "3:  lea rsp, [rsp + 8]",
     "    iretq",
-    ".hidden shim_entry_end",
-    ".globl shim_entry_end",
-    "shim_entry_end:",
+    ".hidden shim_exit_end",
+    ".globl shim_exit_end",
+    "shim_exit_end:",
+    "4:  mov rdi, rsp",
+    "    call shim_serve_kick",
+    "    jmp shim_exit",
     // rdi: a native signal frame's ucontext. Restores all of it; does not return.
     ".hidden shim_leave_by_sigreturn",
     ".globl shim_leave_by_sigreturn",
@@ -144,6 +158,7 @@ global_asm!(
     guest_sp = const offset_of!(Slot, guest_stack_pointer),
     stack_top = const offset_of!(Slot, stack_top),
     fault_ip = const offset_of!(Slot, fault_instruction),
+    is_kicked = const offset_of!(Slot, is_kicked),
     kind_call = const kind::CALL,
     kind_fault = const kind::FAULT,
     user_ss = const 0x2b,
@@ -157,6 +172,10 @@ const _: () = assert!(offset_of!(Frame, ss) == 256 + 20 * 8);
 unsafe extern "C" {
     static shim_entry_call: u8;
     static shim_entry_fault: u8;
+    static shim_exit_restore: u8;
+    static shim_exit_jump: u8;
+    static shim_exit_return: u8;
+    static shim_exit_end: u8;
     static shim_restorer: u8;
     fn shim_leave_by_sigreturn(ucontext: *const u8) -> !;
 }
@@ -185,6 +204,30 @@ pub fn restorer_address() -> usize {
 pub unsafe fn leave_by_sigreturn(ucontext: *const u8) -> ! {
     // SAFETY: the kernel validates what it restores; the caller vouches for the frame.
     unsafe { shim_leave_by_sigreturn(ucontext) }
+}
+
+/// A kick interrupted the exit at `rip`, after the last look at [`Slot::is_kicked`]: let the guest come
+/// straight back through the door for faults. `rcx` is the interrupted register. Returns where the guest
+/// would have gone on; `None` if `rip` is not in the exit, or the guest comes back already.
+pub fn redirect_exit(slot: &Slot, rip: usize, rcx: &mut i64) -> Option<u64> {
+    let restore = &raw const shim_exit_restore as usize;
+    let jump = &raw const shim_exit_jump as usize;
+    let iret = &raw const shim_exit_return as usize;
+    let end = &raw const shim_exit_end as usize;
+    if !(restore..end).contains(&rip) {
+        return None;
+    }
+    let door = entry_fault_address() as u64;
+    let target = if (jump..iret).contains(&rip) {
+        core::mem::replace(rcx, door as i64) as u64
+    } else {
+        let frame = (slot.stack_top - size_of::<Frame>()) as *mut Frame;
+        // SAFETY: the exit is restoring from the frame at the top of this thread's stack, whose words stay
+        // there until the stack is used again; handlers run on another stack.
+        let rip = unsafe { &mut (*frame).rip };
+        core::mem::replace(rip, door)
+    };
+    (target != door).then_some(target)
 }
 
 /// Make a system call from the shim's own code as the guest would: through the entry.

@@ -14,7 +14,8 @@ mod weak;
 
 pub use copy::{copy_fixup, copy_guest};
 pub use entry::{
-    enter, entry_call_address, entry_fault_address, leave_by_sigreturn, restorer_address,
+    enter, entry_call_address, entry_fault_address, leave_by_sigreturn, redirect_exit,
+    restorer_address,
 };
 pub use gate::{interruptible_fixup, syscall, syscall_interruptible};
 pub use registers::{
