@@ -69,7 +69,7 @@ fn children(parents: &[u32]) -> Vec<u32> {
 fn kib(id: u32, file: &str, key: &str) -> u64 {
     let text = fs::read_to_string(format!("/proc/{id}/{file}")).unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix(key));
-    line.and_then(|rest| rest.split_whitespace().nth(0)?.parse().ok()).unwrap_or(0)
+    line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }
 
 /// Memory of a run in MiB: of all its processes, and of the simulator alone.

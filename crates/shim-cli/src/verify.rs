@@ -80,7 +80,7 @@ fn try_run(options: &Verify) -> Result<u8, String> {
                 one.workers,
                 two.workers,
                 one.processes.len(),
-                one.ended_at,
+                one.ended_at.to_string().trim_end_matches('0').trim_end_matches('.'),
             ));
             let unexpected = one.processes.iter().filter(|process| !process.is_expected()).count();
             if unexpected > 0 {

@@ -122,7 +122,7 @@ mod tests {
         assert_eq!(parse_difference("-1.5ms"), Ok(-1_500_000));
         assert_eq!(parse_difference("+1h"), parse_difference("3600s"));
         assert_eq!(parse_difference("7"), Ok(7));
-        assert!(parse_difference("--1").unwrap_err().to_string().contains("negative"));
+        assert!(parse_difference("--1s").unwrap_err().to_string().contains("negative"));
         assert!(parse_difference("18446744073709551615").is_err());
         assert!(parse_duration("-1s").unwrap_err().to_string().contains("negative"));
         assert!(parse_duration("soon").unwrap_err().to_string().contains("1us"));
