@@ -28,6 +28,7 @@ ld.bfd -r --gc-sections $(sed 's/^/-u /' "$folder/names") \
     --whole-archive "$folder/raw.a" "$folder/errno.o" -o "$folder/all.o"
 objcopy --keep-global-symbols="$folder/names" "$folder/all.o"
 objcopy --strip-unneeded -R .comment "$folder/all.o" "$folder/shim.o"
-rm -f "$output"
-# D: no times and no owners, so that the same object makes the same archive.
-ar crsD "$output" "$folder/shim.o"
+# D: no times and no owners, so that the same object makes the same archive. It appears when it is whole.
+ar crsD "$folder/shim.a" "$folder/shim.o"
+cp "$folder/shim.a" "$output.$$"
+mv "$output.$$" "$output"

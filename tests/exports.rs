@@ -189,6 +189,35 @@ fn every_function_is_documented() {
     }
 }
 
+/// In which release a node came out; `docs/abi-policy.md` says why the two count differently.
+const RELEASES: &[(&str, &str)] = &[("SHIM_1.0", "0.1")];
+
+#[test]
+fn each_function_says_since_when_it_is_there() {
+    let mapped = mapped();
+    let mut count = 0;
+    for entry in std::fs::read_dir(root().join("include/shim")).expect("they are checked in") {
+        let name = entry.expect("it can be read").file_name();
+        let text = source(&format!("include/shim/{}", name.to_string_lossy()));
+        for piece in text.split("/**\n").skip(1) {
+            let (comment, code) = piece.split_once("*/\n").expect("a comment has an end");
+            if !code.starts_with("SHIM_API") {
+                continue;
+            }
+            let since =
+                comment.split(" * Since: ").nth(1).and_then(|rest| rest.split(".\n").next());
+            let before = code.split('(').next().unwrap_or_default();
+            let function = before.split([' ', '\n', '*']).next_back().unwrap_or_default();
+            let node = mapped.iter().find(|(name, _)| name == function).map(|(_, node)| node);
+            let node = node.unwrap_or_else(|| panic!("{function} is not mapped"));
+            let release = RELEASES.iter().find(|(name, _)| name == node).map(|(_, since)| *since);
+            assert_eq!(since, release, "{function} stands in {node}");
+            count += 1;
+        }
+    }
+    assert_eq!(count, declared().len());
+}
+
 /// The disassembly: (function, instruction and operands).
 fn instructions() -> Vec<(String, String)> {
     let text = tool("objdump", &["-d", "-C", "--no-show-raw-insn", "-w"]);

@@ -256,6 +256,15 @@ fn debian_packages_are_made_and_complete() {
     for path in ["./usr/bin/shim", "./usr/include/shim/shim.h", "./usr/share/man/man7/shim.7.gz"] {
         assert!(all.contains(path), "{path}: {all:#?}");
     }
+    // Unpacked, and stripped as they are, they work.
+    let unpacked = Folder::new();
+    for package in ["libshim1", "libshim-tools"] {
+        let path = out.join(format!("{package}_{VERSION}_amd64.deb"));
+        build(Command::new("dpkg-deb").arg("-x").arg(path).arg(unpacked.path()));
+    }
+    let shim = Run::native(unpacked.path().join("usr/bin/shim"));
+    let outcome = shim.args(["exec", "--quiet", "--", "date", "-u", "+%Y"]).finish();
+    assert_prints(&outcome, "2000\n");
     // A symbol that the recorded list has and the library has not is an error.
     let gone = std::fs::read_to_string(root().join("build/debian/libshim1.symbols"));
     let gone = gone.expect("it is checked in") + " shim_gone@SHIM_1.0 0.1.0\n";

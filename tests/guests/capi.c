@@ -22,6 +22,7 @@ void _shim_preload_only_child_ipc_wait_for_start_event(void);
 void _shim_parent_init_host_shm(void);
 void _shim_parent_init_manager_shm(void);
 void _shim_parent_close_stdin(void);
+void _shim_init_signal_stack(void);
 
 static int wrong;
 #define CHECK(fact)                                                                                \
@@ -85,6 +86,7 @@ static void start_up_steps(void) {
     _shim_parent_init_host_shm();
     _shim_parent_init_manager_shm();
     _shim_parent_close_stdin();
+    _shim_init_signal_stack();
     CHECK(read(0, &byte, 1) == 1 && byte == 'i');
     CHECK(read(0, &byte, 1) == 0);
 }

@@ -4,6 +4,8 @@
 //! A block's kind in, its checked header out. Always true: a block begins with a [`BlockHeader`] whose
 //! magic, version and size its reader checked before it looked further.
 
+use crate::version::{PROTOCOL_MAJOR, PROTOCOL_MINOR, is_compatible};
+
 /// Which block it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u32)]
@@ -46,14 +48,18 @@ impl BlockHeader {
             magic: Self::MAGIC,
             kind: kind as u32,
             size_bytes: size_of::<T>() as u32,
-            version_major: crate::version::PROTOCOL_MAJOR,
-            version_minor: crate::version::PROTOCOL_MINOR,
+            version_major: PROTOCOL_MAJOR,
+            version_minor: PROTOCOL_MINOR,
         }
     }
 
-    /// Whether this is the header of a block of type `T` that we understand.
+    /// Whether this is the header of a block of type `T` that a guest of our protocol understands. The
+    /// simulator's may be a newer one: within a major number layouts stay, and grow into reserved places.
     pub fn is_valid<T>(&self, kind: BlockKind) -> bool {
-        *self == Self::new::<T>(kind)
+        let ours = Self::new::<T>(kind);
+        let version = (self.version_major, self.version_minor);
+        is_compatible((PROTOCOL_MAJOR, PROTOCOL_MINOR), version)
+            && (self.magic, self.kind, self.size_bytes) == (ours.magic, ours.kind, ours.size_bytes)
     }
 }
 

@@ -6,10 +6,28 @@
 //! not here: each side words its own (`handoff` in the guest, `library` in the supervisor).
 
 /// Major number of the protocol: changes when either side cannot understand the other.
-pub const PROTOCOL_MAJOR: u32 = 0;
+pub const PROTOCOL_MAJOR: u32 = match TEST_PROTOCOL {
+    None => 0,
+    Some((major, _)) => major,
+};
 /// Minor number of the protocol: grows with compatible additions (while the major is 0, with any
 /// change).
-pub const PROTOCOL_MINOR: u32 = 2;
+pub const PROTOCOL_MINOR: u32 = match TEST_PROTOCOL {
+    None => 2,
+    Some((_, minor)) => minor,
+};
+
+/// A build that only tests make has another version of the same protocol, such as `1.4`
+/// (`tests/protocol.rs`).
+const TEST_PROTOCOL: Option<(u32, u32)> = match option_env!("SHIM_TEST_PROTOCOL") {
+    None => None,
+    Some(text) => match text.as_bytes() {
+        [major @ b'0'..=b'9', b'.', minor @ b'0'..=b'9'] => {
+            Some(((*major - b'0') as u32, (*minor - b'0') as u32))
+        }
+        _ => panic!("SHIM_TEST_PROTOCOL is a digit, a point and a digit"),
+    },
+};
 
 /// Name of the ELF note that states the protocol of a `libshim.so` (section `.note.shim`).
 pub const NOTE_NAME: &str = "shim";

@@ -16,7 +16,8 @@ pub fn prefix() -> &'static Path {
     static INSTALLED: OnceLock<PathBuf> = OnceLock::new();
     INSTALLED.get_or_init(|| {
         let test = std::env::current_exe().expect("a test knows its own path");
-        let name = test.file_stem().expect("it is a file").to_string_lossy().into_owned();
+        let stem = test.file_stem().expect("it is a file").to_string_lossy().into_owned();
+        let name = stem.split('-').next().unwrap_or_default();
         let prefix = target_dir().join("installed").join(name);
         _ = std::fs::remove_dir_all(&prefix);
         if !release().join("libshim.a").is_file() {
