@@ -15,6 +15,13 @@ fn every_operation_changes_the_times_that_it_changes_natively() {
     assert!(!native.text().contains('?') && !native.text().contains("differs"), "{native:?}");
 }
 
+#[test]
+fn corners_are_as_on_linux() {
+    for libc in Libc::ALL {
+        assert_same(&Run::native(compile("corners", libc)), &[]).expect_success();
+    }
+}
+
 /// What the test was started with shall not count natively; guests inherit nothing but their streams.
 #[track_caller]
 fn assert_same_numbers(libc: Libc, kind: &str) {

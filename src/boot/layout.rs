@@ -215,8 +215,7 @@ fn check<T>(header: &BlockHeader, kind: BlockKind, _block: &T) {
 /// Size and components of the extended state in a signal frame.
 fn fp_layout() -> (usize, u64) {
     const LEGACY_AND_HEADER: usize = 512 + 64;
-    let (_, enabled) = arch::fp_save_area_bytes();
-    let components = enabled & !TILE_COMPONENTS;
+    let components = arch::enabled_components() & !TILE_COMPONENTS;
     let mut bytes = LEGACY_AND_HEADER;
     for component in 2..63 {
         if components & 1 << component != 0 {

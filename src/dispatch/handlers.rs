@@ -89,6 +89,7 @@ handlers! {
     dup3 => descriptors::dup_onto;
     fcntl => descriptors::fcntl;
     flock => descriptors::flock;
+    lseek => descriptors::lseek;
     memfd_create => descriptors::memfd_create;
     ioctl => ioctl::ioctl;
     poll => poll::poll;
@@ -103,9 +104,11 @@ handlers! {
     statx => stat::statx;
     readlink => stat::readlink;
     readlinkat => stat::readlink;
-    access => stat::access;
-    faccessat => stat::access;
-    faccessat2 => stat::access;
+    access => stat::of_path;
+    faccessat => stat::of_path;
+    faccessat2 => stat::of_path;
+    chdir => stat::of_path;
+    statfs => stat::of_path;
 
     mkdir => entries::make;
     mkdirat => entries::make;

@@ -204,7 +204,8 @@ pub fn sigaltstack(call: &mut Invocation<'_>) -> Result<i64, Errno> {
         AltStack::from_words(words).checked()?.store(slot);
     }
     if old != 0 {
-        let flags = before.flags | if is_on_it { SS_ONSTACK } else { 0 };
+        // SS_ONSTACK tells where the thread is, whatever it was set with.
+        let flags = before.flags & !SS_ONSTACK | if is_on_it { SS_ONSTACK } else { 0 };
         write_value(GuestAddr(old), &AltStack { flags, ..before }.to_words())?;
     }
     Ok(0)

@@ -3,7 +3,7 @@
 //! Descriptor numbers in and out. Always true: numbering is Linux's own; the notes in the process block
 //! follow every change; the shim's descriptors (at and above `Slot::first_hidden`) answer EBADF, as
 //! if they were not there. Opening is `open`, the status of what is open `stat`.
-//! See close(2), dup(2), fcntl(2), close_range(2), flock(2).
+//! See close(2), dup(2), fcntl(2), close_range(2), flock(2), lseek(2).
 
 use core::sync::atomic::Ordering::Relaxed;
 
@@ -95,6 +95,7 @@ pub fn fcntl(call: &mut Invocation<'_>) -> Result<i64, Errno> {
     match operation as i32 {
         libc::F_DUPFD | libc::F_DUPFD_CLOEXEC => {
             if argument as u32 >= slot.process.descriptor_limit.load(Relaxed) {
+                run([fd, libc::F_GETFD as u64, 0, 0, 0, 0])?; // EBADF counts before.
                 return Err(Errno::EINVAL);
             }
             let new = run(call.args)? as u32;
@@ -155,6 +156,16 @@ pub fn flock(call: &mut Invocation<'_>) -> Result<i64, Errno> {
     result
 }
 
+/// lseek(fd, offset, origin): a random device has no position, and seeking in it changes nothing.
+pub fn lseek(call: &mut Invocation<'_>) -> Result<i64, Errno> {
+    let [fd, _, origin, ..] = call.args;
+    let fd = visible(call.slot, fd)?;
+    if call.slot.process.descriptor(fd) != descriptor::RANDOM {
+        return native::result(native::execute(nr::lseek, call.args));
+    }
+    if origin as u32 > libc::SEEK_HOLE as u32 { Err(Errno::EINVAL) } else { Ok(0) }
+}
+
 /// memfd_create(name, flags): an ordinary file without a name.
 pub fn memfd_create(call: &mut Invocation<'_>) -> Result<i64, Errno> {
     let fd = native::result(native::execute(nr::memfd_create, call.args))? as u32;
@@ -164,7 +175,7 @@ pub fn memfd_create(call: &mut Invocation<'_>) -> Result<i64, Errno> {
     Ok(fd.into())
 }
 
-/// Before an image is replaced: forget what close-on-exec will close.
+/// After the image was replaced: forget what close-on-exec closed.
 pub fn forget_closed(slot: &Slot) {
     for fd in 0..slot.first_hidden {
         if slot.process.descriptor(fd) != descriptor::NATIVE

@@ -46,7 +46,10 @@ fn wait(call: &Invocation<'_>, operation: i32) -> Result<i64, Errno> {
         return Err(Errno::EAGAIN);
     }
     match timeout {
-        None => sleep(call.slot, None)?,
+        None => sleep(call.slot, None).inspect_err(|_| {
+            // Without a time-out it is made again after a handler with SA_RESTART, see signal(7).
+            call.slot.restart.set(Some(call.number));
+        })?,
         Some(ns) if is_absolute && operation & CLOCK_REALTIME != 0 => {
             until(call.slot, libc::CLOCK_REALTIME, ns)?
         }

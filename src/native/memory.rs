@@ -19,20 +19,20 @@ pub fn mmap(call: &mut Invocation<'_>) -> Result<i64, Errno> {
     let flags = flags as i32;
     let is_fixed = flags & (libc::MAP_FIXED | libc::MAP_FIXED_NOREPLACE) != 0;
     if is_fixed && overlaps_reservation(address as usize, bytes as usize) {
-        let refusal = Errno::ENOMEM;
         trace::lack(call.slot, format_args!("mmap over the shim's memory at {address:#x}"));
-        return Err(refusal);
+        return Err(Errno::ENOMEM);
     }
-    let is_file = flags & libc::MAP_ANONYMOUS == 0;
-    if is_file {
+    if flags & libc::MAP_ANONYMOUS == 0 {
         let fd = visible(call.slot, fd)?;
         if call.slot.process.descriptor(fd) == descriptor::RANDOM {
             return Err(Errno::ENODEV);
         }
+        let mapped = native::result(native::execute(nr::mmap, call.args))?;
         let is_shared = flags & libc::MAP_TYPE != libc::MAP_PRIVATE;
         if is_shared && protection as i32 & libc::PROT_WRITE != 0 {
             times::changed(call.slot, fd);
         }
+        return Ok(mapped);
     }
     native::result(native::execute(nr::mmap, call.args))
 }

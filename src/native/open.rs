@@ -101,7 +101,8 @@ fn at(slot: &Slot, dir: u64, path: u64, how: How) -> Result<i64, Errno> {
         && flags & libc::O_PATH == 0
     {
         match stat.st_mode & libc::S_IFMT {
-            libc::S_IFREG if flags & libc::O_ACCMODE != libc::O_RDONLY => {
+            // Linux empties a file for one who can only read it then, too.
+            libc::S_IFREG if flags & (libc::O_ACCMODE | libc::O_TRUNC) != libc::O_RDONLY => {
                 kind = descriptor::WRITABLE
             }
             libc::S_IFCHR if is_random(stat.st_rdev) => {
@@ -111,6 +112,8 @@ fn at(slot: &Slot, dir: u64, path: u64, how: How) -> Result<i64, Errno> {
             }
             libc::S_IFIFO | libc::S_IFCHR | libc::S_IFBLK => {
                 kind = waits(slot, &path, stat)?;
+                // A terminal stays whose it is: the simulator's.
+                opened.flags |= libc::O_NOCTTY as u64;
             }
             _ => {}
         }
@@ -168,7 +171,14 @@ fn waits(slot: &Slot, path: &Path, stat: &libc::stat) -> Result<u8, Errno> {
         .iter()
         .any(|prefix| bytes.starts_with(prefix));
     let is_terminal = is_device && stat.st_rdev == libc::makedev(5, 0);
-    if is_stream || is_terminal {
+    // ttyname(3) gives a terminal's own name.
+    let is_behind_stream = |fd| {
+        slot.process.descriptor(fd) == descriptor::EXTERNAL
+            && sys::fstat(fd).is_ok_and(|its| {
+                its.st_mode & libc::S_IFMT == libc::S_IFCHR && its.st_rdev == stat.st_rdev
+            })
+    };
+    if is_stream || is_terminal || is_device && (0..3).any(is_behind_stream) {
         return Ok(descriptor::EXTERNAL);
     }
     let what = match stat.st_mode & libc::S_IFMT {

@@ -63,7 +63,8 @@ impl Path {
         self.as_bytes() == b"/proc/self"
     }
 
-    /// `/proc/<virtual pid>...` becomes `/proc/self...`.
+    /// `/proc/<virtual pid>...` becomes `/proc/self...`; with nothing behind it, `/proc/self/`: the directory,
+    /// not the link to it, or realpath(3) would follow the link to itself for ever.
     fn rewrite_own_pid(&mut self, slot: &Slot) {
         let Some(rest) = self.as_bytes().strip_prefix(b"/proc/") else { return };
         let mut own = FixedText::<12>::new();
@@ -73,10 +74,10 @@ impl Path {
         if !(tail.is_empty() || tail[0] == b'/') {
             return;
         }
-        let tail_at = self.len - tail.len();
+        let tail = if tail.is_empty() { b"/" } else { tail };
         let tail_len = tail.len();
         let mut moved = [0; PATH_MAX];
-        moved[..tail_len].copy_from_slice(&self.bytes[tail_at..self.len]);
+        moved[..tail_len].copy_from_slice(tail);
         let head = b"/proc/self";
         self.bytes[..head.len()].copy_from_slice(head);
         self.bytes[head.len()..head.len() + tail_len].copy_from_slice(&moved[..tail_len]);

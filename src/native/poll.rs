@@ -32,8 +32,13 @@ fn with_mask(
     wait: impl FnOnce() -> Result<i64, Errno>,
 ) -> Result<i64, Errno> {
     let Some(mask) = mask else { return wait() };
-    let old = slot.thread.signal_mask.swap(mask & !UNBLOCKABLE, Relaxed);
-    let result = wait();
+    let mask = mask & !UNBLOCKABLE;
+    let old = slot.thread.signal_mask.swap(mask, Relaxed);
+    let mut result = wait();
+    // A signal that this mask lets through counts before a time-out, also one of zero.
+    if result == Ok(0) && slot.thread.pending_signals.load(Relaxed) & !mask != 0 {
+        result = Err(Errno::EINTR);
+    }
     if result == Err(Errno::EINTR) {
         slot.suspended_mask.set(Some(old));
     } else {

@@ -2,7 +2,7 @@
 //!
 //! Paths and addresses in; the kernel's answer with other times out. Always true: what waits to be
 //! written back was, before the kernel is asked; the rest of an answer is native. What times a file shows
-//! is `times`. See stat(2), statx(2).
+//! is `times`. See stat(2), statx(2), readlink(2), access(2).
 
 use core::fmt::Write;
 use core::sync::atomic::Ordering::Relaxed;
@@ -136,10 +136,11 @@ pub fn readlink(call: &mut Invocation<'_>) -> Result<i64, Errno> {
     native::result(native::execute(nr::readlinkat, [dir, path.address(), buffer, bytes, 0, 0]))
 }
 
-/// access(path, mode), faccessat(dir, path, mode), faccessat2(dir, path, mode, flags)
-pub fn access(call: &mut Invocation<'_>) -> Result<i64, Errno> {
+/// access(path, mode), faccessat(dir, path, mode), faccessat2(dir, path, mode, flags), chdir(path),
+/// statfs(path, where): the kernel's answer, about our copy of the path.
+pub fn of_path(call: &mut Invocation<'_>) -> Result<i64, Errno> {
     let mut args = call.args;
-    let at = if call.number == nr::access { 0 } else { 1 };
+    let at = usize::from(matches!(call.number, nr::faccessat | nr::faccessat2));
     let path = Path::read(call.slot, args[at])?;
     args[at] = path.address();
     native::result(native::execute(call.number, args))

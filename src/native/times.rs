@@ -2,11 +2,11 @@
 //!
 //! Changes in ([`changed`], [`touch_parent`], ...), times as a guest sees them out ([`present`]). Always
 //! true: a change through a descriptor is remembered and written to the inode before the descriptor is
-//! closed and before anything looks at times ([`flush`]), because native reads and writes must not cost a
-//! call each; what Linux lets nobody set (change and creation time) is kept in the host's table. A file
-//! from before the run whose time lies after simulated now, or that was touched in real time while the
-//! simulation ran, shows the simulated start, unless it is settled. All times are the host's own
-//! calendar's. See stat(2), utimensat(2), inode(7).
+//! closed, and before anything looks at times or changes them otherwise ([`flush`]), because native reads
+//! and writes must not cost a call each; what Linux lets nobody set (change and creation time) is kept in
+//! the host's table. A file from before the run whose time lies after simulated now, or that was touched in
+//! real time while the simulation ran, shows the simulated start, unless it is settled. All times are the
+//! host's own calendar's. See stat(2), utimensat(2), inode(7).
 //!
 //! Why settled files keep their times: installed software holds caches that record the times of what they
 //! were made from (Python's `.pyc`, Java's class archives). With other times shown, guests of root rewrote
@@ -117,6 +117,7 @@ fn set(dir: u64, path: Option<&CStr>, flags: i32, new: NewTimes) {
 
 /// An inode was changed by name, now: set `new` and remember the change. `flags`: AT_SYMLINK_NOFOLLOW.
 pub fn touch(slot: &Slot, dir: u64, path: &CStr, flags: i32, new: NewTimes) {
+    flush(slot); // What waits is older than this change, and must not come after it.
     let now = realtime_ns(slot);
     if let Ok(stat) = sys::stat_at(dir, path, flags) {
         set(dir, Some(path), flags, new);
@@ -127,12 +128,14 @@ pub fn touch(slot: &Slot, dir: u64, path: &CStr, flags: i32, new: NewTimes) {
 /// A name of this inode (if there was one) is gone: that changed it, now, for those who still have it.
 pub fn lost_a_name<E>(slot: &Slot, inode: Result<libc::stat, E>) {
     if let Ok(stat) = inode {
+        flush(slot); // As for `touch`.
         remember(slot, stat.st_dev, stat.st_ino, realtime_ns(slot), NewTimes::default());
     }
 }
 
 /// An open file's inode was changed, now.
 pub fn touch_descriptor(slot: &Slot, fd: u32, new: NewTimes) {
+    flush(slot); // As for `touch`.
     let now = realtime_ns(slot);
     if let Ok(stat) = sys::fstat(fd) {
         set(fd.into(), None, 0, new);

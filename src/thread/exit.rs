@@ -1,7 +1,7 @@
 //! The end of a thread that leaves through the C interface.
 //!
 //! A status in; nothing comes back. Always true: signals are blocked before the slot's memory goes, so
-//! nothing can look for it afterwards. A whole process's end is `native/exit.rs`.
+//! nothing can look for it afterwards. A whole process's end is `native::process_exit`.
 
 use shim_abi::calls::nr;
 

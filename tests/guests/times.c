@@ -105,6 +105,7 @@ static void contents(void) {
     STEP("fallocate", fd, "f", fallocate(fd, 0, 0, 100));
     STEP("open again", fd, "f", close(open("f", O_RDWR)));
     STEP("open to truncate", fd, "f", close(open("f", O_WRONLY | O_TRUNC)));
+    STEP("open to truncate and read", fd, "f", close(open("f", O_RDONLY | O_TRUNC)));
     STEP("creat", fd, "f", close(creat("f", 0600)));
     int more = open("f", O_WRONLY | O_APPEND);
     STEP("append", fd, "f", write(more, "more", 4));
@@ -162,6 +163,11 @@ static void entries(void) {
     STEP("chmod", fd, "h", chmod("h", 0640));
     STEP("fchmod", fd, "h", fchmod(fd, 0600));
     STEP("chown to the same", fd, "h", chown("h", getuid(), getgid()));
+    ssize_t written = pwrite(fd, "y", 1, 0);
+    pass_time(2 * TICK);
+    int result = fchmod(fd, 0600);
+    struct times last = look(fd, "h");
+    say("written: %zd, changed %d: %s", written, result, last.changed > last.modified ? "later" : "not later");
     STEP("symlink", fd, "h", symlink("h", "s"));
     STEP("chmod through a link", fd, "h", chmod("s", 0644));
     STEP("rename over", fd, NULL, rename("s", "h"));

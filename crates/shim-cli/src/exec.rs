@@ -9,19 +9,18 @@ use std::fs::File;
 use std::io::{self, BufWriter, LineWriter, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::Arc;
 
 use shim_host::config::{ClockSettings, Watchdog};
 use shim_host::{Host, HostConfig, ProcessEnd, StartError, image, probe};
 use shim_sim::engine::{self, Ending};
 use shim_sim::output::Output;
 use shim_sim::summary::{lack_lines, not_reproducible};
-use shim_supervisor::{Command, Launcher, Library, resolve_program};
+use shim_supervisor::{Command, resolve_program};
 
 use crate::interrupt;
-use crate::library;
 use crate::message::message;
 use crate::options;
+use crate::run::prepare;
 
 /// Exit status where shim itself failed.
 pub const FAILURE: u8 = 125;
@@ -53,20 +52,16 @@ impl Failure {
 }
 
 fn try_run(options: &options::Exec) -> Result<u8, Failure> {
-    let launcher = Launcher::start()
-        .map(Arc::new)
-        .map_err(|error| Failure::ours(format!("cannot start the launcher: {error}")))?;
-    let library = library::find_here(options.library.as_deref())
-        .map_err(|error| Failure::ours(error.to_string()))?;
-    let library = Library::open(&library).map_err(|error| Failure::ours(error.to_string()))?;
+    let (launcher, library) = prepare(options.library.as_deref()).map_err(Failure::ours)?;
     let command = command(&options.command)?;
     let mut output =
         Output::new(Box::new(io::stderr()), options.strace.as_deref().map(open_trace).transpose()?);
     let mut host = Host::new(config(options), &launcher, &library)
         .map_err(|error| Failure::ours(format!("cannot make the host: {error}")))?;
-    let pid = host.spawn(&command).map_err(|error| not_started(&error))?;
+    // Before there is a guest: a signal that ended us meanwhile would end it at its very start.
     let watch = interrupt::watch(host.interrupter())
         .map_err(|error| Failure::ours(format!("cannot watch for signals: {error}")))?;
+    let pid = host.spawn(&command).map_err(|error| not_started(&error))?;
 
     let ending = engine::run(&mut host, &mut output);
 

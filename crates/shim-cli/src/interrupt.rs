@@ -3,8 +3,9 @@
 //!
 //! Native signals in; virtual ones for the host, or the end of all guests, out. Always true: a signal is the
 //! guests' to handle, but a second one soon after it kills them, so that a person is never helpless; SIGPIPE
-//! is ignored by Rust's runtime, so that a closed standard error ends nobody. The signals that are not
-//! passed on (SIGKILL, faults) end the simulator, and its launcher ends the guests.
+//! is ignored by Rust's runtime, so that a closed standard error ends nobody; SIGHUP stays ignored if it was, as
+//! nohup(1) wants it. The signals that are not passed on (SIGKILL, faults) end the simulator, and its launcher
+//! ends the guests.
 //!
 //! Why not the second one ever: an interpreter at its prompt is interrupted many times a day.
 
@@ -15,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use shim_host::Interrupter;
 use shim_sim::engine::Control;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 /// How soon after a signal the next one means "now".
@@ -40,14 +41,18 @@ impl Watch {
 /// From now on, pass signals on to `interrupter`'s host. Starts a thread.
 pub fn watch(interrupter: Interrupter) -> io::Result<Watch> {
     let killed_by = Arc::new(AtomicI32::new(0));
-    let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM])?;
+    let mut signals = Signals::new(wanted())?;
     let watch = Watch(Arc::clone(&killed_by));
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
         let mut last: Option<Instant> = None;
         for signal in signals.forever() {
             if last.replace(Instant::now()).is_some_and(|last| last.elapsed() < IMPATIENCE) {
                 killed_by.store(signal, SeqCst);
-                interrupter.kill();
+                // A guest that starts just now is told again.
+                loop {
+                    interrupter.kill();
+                    std::thread::sleep(RECHECK);
+                }
             } else {
                 interrupter.interrupt(signal.unsigned_abs());
             }
@@ -59,7 +64,7 @@ pub fn watch(interrupter: Interrupter) -> io::Result<Watch> {
 /// From now on, a signal ends `control`'s run: when its round is over, or now if that takes long or a second
 /// signal comes. Starts a thread.
 pub fn watch_run(control: Control) -> io::Result<()> {
-    let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM])?;
+    let mut signals = Signals::new(wanted())?;
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
         if signals.forever().next().is_none() {
             return;
@@ -76,4 +81,39 @@ pub fn watch_run(control: Control) -> io::Result<()> {
         }
     })?;
     Ok(())
+}
+
+/// A file that grows beyond `ulimit -f` is an error with a message, not our death by SIGXFSZ.
+pub fn survive_file_limit() {
+    let _ = signal_hook::flag::register(SIGXFSZ, Arc::default());
+}
+
+/// The signals of a person.
+fn wanted() -> Vec<i32> {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mut signals = vec![SIGINT, SIGQUIT, SIGTERM];
+    if !is_ignored(SIGHUP, &status) {
+        signals.push(SIGHUP);
+    }
+    signals
+}
+
+/// Whether a process ignores `signal`, from its `/proc/<pid>/status`.
+fn is_ignored(signal: i32, status: &str) -> bool {
+    let field = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let bits = field.and_then(|text| u64::from_str_radix(text.trim(), 16).ok());
+    bits.is_some_and(|bits| bits & 1 << (signal - 1) != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ignored_signals_are_read_from_the_mask() {
+        let status = "Name:\tshim\nSigBlk:\tffffffffffffffff\nSigIgn:\t0000000000001001\n";
+        assert!(is_ignored(SIGHUP, status));
+        assert!(!is_ignored(SIGINT, status));
+        assert!(!is_ignored(SIGHUP, "Name:\tshim\n"));
+    }
 }

@@ -42,6 +42,7 @@ fn main() -> ExitCode {
         Ok(options) => options,
         Err(error) => return refuse(&error),
     };
+    interrupt::survive_file_limit();
     ExitCode::from(match &options.command {
         Command::Run(options) => run::run(options),
         Command::Verify(options) => verify::run(options),

@@ -113,7 +113,7 @@ Examples:
 )]
 pub struct Exec {
     /// Seed of everything that is random for the program.
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true)]
     pub seed: u64,
 
     /// Calendar time at which the simulation starts: 2000-01-01T00:00:00Z or @SECONDS since 1970.

@@ -4,10 +4,11 @@
 //! thread; every complaint is one line on standard error; the table is the only thing on standard output. What a
 //! configuration means is `shim_sim::config`'s, how it runs `shim_sim::engine`'s.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::sync::Arc;
 
+use shim_abi::Errno;
 use shim_sim::config::{self, Overrides, Scenario};
 use shim_sim::engine::{Control, Setup, simulate};
 use shim_sim::output::processed;
@@ -83,14 +84,25 @@ pub fn load(path: &Path, overrides: &Overrides) -> Option<Scenario> {
 
 /// What starts guests, and what they preload.
 pub fn prepare(library: Option<&Path>) -> Result<(Arc<Launcher>, Library), String> {
-    let launcher =
-        Launcher::start().map_err(|error| format!("cannot start the launcher: {error}"))?;
+    let launcher = Launcher::start().map_err(|error| {
+        // What a guest is told that asks for a socket.
+        let is_guest = error.raw_os_error() == Some(Errno::EAFNOSUPPORT.number());
+        let cure =
+            if is_guest { " (is this a guest itself? guests cannot have guests)" } else { "" };
+        format!("cannot start the launcher: {error}{cure}")
+    })?;
     let library = library::find_here(library).map_err(|error| error.to_string())?;
     let library = Library::open(&library).map_err(|error| error.to_string())?;
     Ok((Arc::new(launcher), library))
 }
 
-/// Print on standard output; a reader that is gone is no failure of the run.
+/// Print on standard output; a reader that is gone is no failure of the run, and what else goes wrong is told.
 pub fn print(text: &str) {
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    let mut output = std::io::stdout();
+    match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            message(format_args!("cannot write to standard output: {error}"));
+        }
+        _ => {}
+    }
 }

@@ -76,10 +76,11 @@ fn try_run(options: &Verify) -> Result<u8, String> {
     match difference {
         None => {
             print(&format!(
-                "identical: two runs with {} and {} workers, {} processes, {} s of simulated time\n",
+                "identical: two runs with {} and {} workers, {} {}, {} s of simulated time\n",
                 one.workers,
                 two.workers,
                 one.processes.len(),
+                if one.processes.len() == 1 { "process" } else { "processes" },
                 one.ended_at.to_string().trim_end_matches('0').trim_end_matches('.'),
             ));
             let unexpected = one.processes.iter().filter(|process| !process.is_expected()).count();

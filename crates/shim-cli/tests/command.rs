@@ -75,3 +75,32 @@ fn doctor_prints_lines_or_json_and_says_whether_guests_can_run() {
         assert_eq!(grade == "ok", finding["cost"] == "", "{finding}");
     }
 }
+
+#[test]
+fn wrong_values_are_told_in_our_words() {
+    let cases = [
+        (&["exec", "--seed", "-1", "true"][..], "invalid value '-1' for '--seed"),
+        (&["exec", "--clock-offset", "1d", "true"], "units from ns to h"),
+        (&["run", "/dev/null", "--seed", "-1"], "/dev/null: the file is empty"),
+    ];
+    for (words, expected) in cases {
+        let text = error_of(&shim(words));
+        assert!(text.contains(expected) && !text.contains("jiff"), "{words:?}: {text}");
+    }
+}
+
+#[test]
+fn a_result_that_cannot_be_written_is_told() {
+    let config = std::env::temp_dir().join(format!("shim-command-{}.yaml", std::process::id()));
+    let text = "general: {stop_time: 1 s}\nnetwork: {graph: {type: 1_gbit_switch}}\n\
+                hosts: {h: {network_node_id: 0, processes: []}}\n";
+    std::fs::write(&config, text).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_shim"))
+        .args(["run", "--show-config"])
+        .arg(&config)
+        .stdout(std::fs::File::create("/dev/full").unwrap())
+        .output()
+        .unwrap();
+    std::fs::remove_file(&config).unwrap();
+    assert!(error_of(&output).contains("cannot write to standard output"), "{output:?}");
+}

@@ -49,6 +49,13 @@ pub struct Waiting {
 pub enum StartError {
     /// It would run outside the simulation.
     Unsuitable(Unsuitable),
+    /// It is a script whose interpreter does not exist, which execve(2) tells as if the script did not.
+    Interpreter {
+        /// The script.
+        script: PathBuf,
+        /// What its first line names.
+        interpreter: PathBuf,
+    },
     /// The supervisor could not start it.
     Spawn(SpawnError),
 }
@@ -58,6 +65,7 @@ impl StartError {
     pub fn shell_code(&self) -> Option<i32> {
         match self {
             StartError::Unsuitable(_) => Some(126),
+            StartError::Interpreter { .. } => Some(127),
             StartError::Spawn(error @ SpawnError::Program { .. }) => Some(error.shell_code()),
             StartError::Spawn(_) => None,
         }
@@ -68,6 +76,12 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             StartError::Unsuitable(error) => error.fmt(f),
+            StartError::Interpreter { script, interpreter } => write!(
+                f,
+                "cannot execute {}: its interpreter {:?} does not exist",
+                script.display(),
+                interpreter
+            ),
             StartError::Spawn(error) => error.fmt(f),
         }
     }
@@ -77,6 +91,7 @@ impl std::error::Error for StartError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             StartError::Unsuitable(error) => Some(error),
+            StartError::Interpreter { .. } => None,
             StartError::Spawn(error) => Some(error),
         }
     }
@@ -122,7 +137,7 @@ impl Host {
         let hard = launcher.handoff_number().min(MAX_DESCRIPTORS as u32);
         let descriptor_limit = (hard.min(DESCRIPTORS_SOFT), hard);
         Ok(Host {
-            machine: Machine::new(config, library, descriptor_limit)?,
+            machine: Machine::new(config, library, descriptor_limit).map_err(with_limit)?,
             launcher: Arc::clone(launcher),
             descriptor_limit,
             processes: BTreeMap::new(),
@@ -166,7 +181,7 @@ impl Host {
             Ok(guest) => guest,
             Err(error) => {
                 self.machine.kernel(|kernel| kernel.process_ended(pid));
-                return Err(StartError::Spawn(error));
+                return Err(not_started(error, path_from_here(command)));
             }
         };
         if let Some(cpu) = self.cpu {
@@ -409,6 +424,16 @@ impl Host {
     }
 }
 
+/// Say which limit of this process stands in the way of a host, if one does.
+fn with_limit(error: io::Error) -> io::Error {
+    let limit = match error.kind() {
+        io::ErrorKind::OutOfMemory => "of address space: ulimit -v",
+        io::ErrorKind::FileTooLarge => "of file sizes, which counts for memory files: ulimit -f",
+        _ => return error,
+    };
+    io::Error::new(error.kind(), format!("{error} (is there a limit {limit}?)"))
+}
+
 /// Kill a process natively and wait for its end.
 fn kill(process: &mut Process) -> shim_supervisor::ExitStatus {
     // Nobody is kept waiting for long: the watcher hears of a SIGKILL within milliseconds.
@@ -419,6 +444,17 @@ fn kill(process: &mut Process) -> shim_supervisor::ExitStatus {
             return status;
         }
         std::thread::sleep(RECHECK);
+    }
+}
+
+/// Why `program` was not started, as a person understands it.
+fn not_started(error: SpawnError, program: PathBuf) -> StartError {
+    let is_missing = matches!(&error, SpawnError::Program { error, .. } if error.kind() == io::ErrorKind::NotFound);
+    match image::script_interpreter(&program) {
+        Some(interpreter) if is_missing && interpreter.is_absolute() && !interpreter.exists() => {
+            StartError::Interpreter { script: program, interpreter }
+        }
+        _ => StartError::Spawn(error),
     }
 }
 

@@ -66,6 +66,12 @@ pub fn needs_shell(path: &Path) -> bool {
     start.is_ok_and(|start| !start.starts_with(b"#!") && !start.starts_with(b"\x7fELF"))
 }
 
+/// The interpreter that the script `path` names, if it is a script.
+pub fn script_interpreter(path: &Path) -> Option<PathBuf> {
+    let start = File::open(path).and_then(|mut file| first_bytes(&mut file)).ok()?;
+    interpreter(&start).map(Path::to_owned)
+}
+
 fn first_bytes(file: &mut File) -> io::Result<Vec<u8>> {
     // The longest first line that Linux looks at.
     const LEN: u64 = 256;
@@ -126,6 +132,17 @@ mod tests {
         assert_eq!(path(b"#!/bin/sh"), Some("/bin/sh"));
         assert_eq!(path(b"#!\n/bin/sh"), None);
         assert_eq!(path(b"\x7fELF"), None);
+    }
+
+    #[test]
+    fn the_interpreter_of_a_script_is_known_whether_it_exists_or_not() {
+        let script = std::env::temp_dir().join(format!("shim-script-{}", std::process::id()));
+        std::fs::write(&script, "#!/nonexistent/sh -e\n").unwrap();
+        let interpreter = script_interpreter(&script);
+        std::fs::remove_file(&script).unwrap();
+        assert_eq!(interpreter.as_deref(), Some(Path::new("/nonexistent/sh")));
+        assert_eq!(script_interpreter(&std::env::current_exe().unwrap()), None);
+        assert_eq!(script_interpreter(Path::new("/nonexistent")), None);
     }
 
     /// The smallest ELF file that is a static program, and what a change of one byte makes of it.

@@ -59,8 +59,11 @@ pub fn parse_duration(text: &str) -> Result<SimDuration, ParseError> {
     if let Ok(ns) = text.parse::<u64>() {
         return Ok(SimDuration::from_ns(ns));
     }
-    let duration = text.parse::<SignedDuration>().map_err(|error| {
-        ParseError(format!("write nanoseconds (1000) or a number and its unit (1us, 2ms): {error}"))
+    let duration = text.parse::<SignedDuration>().map_err(|_| {
+        ParseError(
+            "write nanoseconds (1000), or numbers and their units from ns to h (1us, 1h 30m)"
+                .to_owned(),
+        )
     })?;
     let ns = u64::try_from(duration.as_nanos())
         .map_err(|_| ParseError(format!("'{text}' is negative or longer than 584 years")))?;

@@ -19,7 +19,7 @@ pub use entry::{
 };
 pub use gate::{interruptible_fixup, syscall, syscall_interruptible};
 pub use registers::{
-    cpuid, fp_save_area_bytes, load_xmm, save_extended_state, set_thread_slot, thread_pointer,
+    cpuid, enabled_components, load_xmm, save_extended_state, set_thread_slot, thread_pointer,
     thread_slot,
 };
 pub use vdso::{PSEUDO_VDSO, VDSO_FUNCTIONS, jump_to};

@@ -63,13 +63,11 @@ pub fn cpuid(leaf: u32, subleaf: u32) -> CpuidResult {
     __cpuid_count(leaf, subleaf)
 }
 
-/// Size of the area that [`save_extended_state`] fills, without the kernel's trailing magic, and the
-/// mask of the state components in it.
-pub fn fp_save_area_bytes() -> (usize, u64) {
+/// The mask of the state components that the kernel has enabled.
+pub fn enabled_components() -> u64 {
     // SAFETY: every x86-64 processor on which Linux enables AVX has XGETBV; without OSXSAVE we do not
     // get here.
-    let enabled = unsafe { xgetbv() };
-    (cpuid(0xd, 0).ebx as usize, enabled)
+    unsafe { xgetbv() }
 }
 
 #[target_feature(enable = "xsave")]
@@ -82,7 +80,8 @@ fn xgetbv() -> u64 {
 ///
 /// # Safety
 ///
-/// `area` is writable, 64-byte aligned, [`fp_save_area_bytes`] long, and its header words are zero.
+/// `area` is writable, 64-byte aligned, long enough for `components` in the standard format, and its header
+/// words are zero.
 pub unsafe fn save_extended_state(area: *mut u8, components: u64) {
     // SAFETY: the caller answers for the area.
     unsafe {

@@ -185,7 +185,7 @@ table! {
     154 modify_ldt             Refuse(Errno::EPERM)           Missing  [Int, Ptr, Size] "privileged, or reaches outside the simulation";
     155 pivot_root             Refuse(Errno::EPERM)           Missing  [Path, Path] "privileged, or reaches outside the simulation";
     156 _sysctl                Refuse(Errno::ENOSYS)          Missing  [];
-    157 prctl                  Native                         Partial  [Int, Hex, Hex, Hex, Hex] "by a table of its own (src/native/process_control.rs)";
+    157 prctl                  Native                         Partial  [Int, Hex, Hex, Hex, Hex] "by a table of its own (src/native/control.rs)";
     158 arch_prctl             Native                         Partial  [Int, Hex] "ARCH_SET_FS and ARCH_GET_FS; the GS base and CPUID faulting belong to the shim";
     159 adjtimex               Forward                        Partial  [Ptr] "reading; an adjustment fails with EPERM";
     160 setrlimit              Forward                        Partial  [Int, Ptr] "recorded; the limits of descriptors and of pending signals have an effect";

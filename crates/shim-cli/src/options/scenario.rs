@@ -110,7 +110,7 @@ pub struct Changes {
     stop_time: Option<String>,
 
     /// Seed of everything random
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     seed: Option<String>,
 
     /// How many hosts are run side by side; 0: as many as there are processors. Changes no result

@@ -32,7 +32,7 @@ pub(super) fn objection(name: &str) -> Option<String> {
     if let Some(c) = name.chars().find(|c| !is_allowed(c)) {
         return Some(format!(
             "the host name '{name}' has the character '{}': a to z, 0 to 9, - and . are allowed",
-            c.escape_default()
+            c.escape_debug()
         ));
     }
     if name.len() > MAX_NAME {
