@@ -9,13 +9,11 @@ mod handlers;
 use core::sync::atomic::Ordering::Relaxed;
 
 use shim_abi::Errno;
-use shim_abi::address::overlaps_reservation;
 use shim_abi::calls::{self, Route, nr};
 
 use crate::arch::PSEUDO_VDSO;
 use crate::frame::Frame;
 use crate::local::clock;
-use crate::native::paths::PATH_MAX;
 use crate::thread::Slot;
 use crate::{forward, native, trace};
 
@@ -60,7 +58,7 @@ pub fn call(slot: &'static Slot, frame: &mut Frame) -> i64 {
             match handlers::find(line.number) {
                 Some(handler) => {
                     handler(&mut Invocation { slot, number: line.number, args, frame })
-                        .unwrap_or_else(|errno| failure(line.number, args, errno))
+                        .unwrap_or_else(|errno| native::failure(line.number, args, errno))
                 }
                 None => native::execute(line.number, args),
             }
@@ -70,40 +68,10 @@ pub fn call(slot: &'static Slot, frame: &mut Frame) -> i64 {
     result
 }
 
-/// A handler failed. Linux looks at several pointers in an order of its own, so where one of them is bad,
-/// the kernel itself says what is wrong first: the same call cannot succeed.
-fn failure(number: u32, args: [u64; 6], errno: Errno) -> i64 {
-    let asks_kernel = errno == Errno::EFAULT
-        && matches!(
-            number,
-            nr::link
-                | nr::linkat
-                | nr::symlink
-                | nr::symlinkat
-                | nr::rename
-                | nr::renameat
-                | nr::renameat2
-                | nr::readlink
-                | nr::readlinkat
-                | nr::setxattr
-                | nr::lsetxattr
-                | nr::removexattr
-                | nr::lremovexattr
-        );
-    // What is bad only because it is the shim's own, the kernel could read.
-    let is_ours = |&a: &u64| {
-        a.checked_add(PATH_MAX as u64).is_some() && overlaps_reservation(a as usize, PATH_MAX)
-    };
-    if asks_kernel && !args.iter().any(is_ours) {
-        return native::execute(number, args);
-    }
-    errno.as_return()
-}
-
 fn forward_call(slot: &'static Slot, number: u32, args: [u64; 6]) -> i64 {
     match number {
         nr::exit | nr::exit_group => native::process_exit(slot, number, args[0] as i32),
-        nr::rt_sigsuspend => crate::native::suspend(slot, args),
+        nr::rt_sigsuspend => native::suspend(slot, args),
         _ => forward::syscall(slot, number, args),
     }
 }

@@ -30,6 +30,7 @@ pub mod virtual_file;
 use core::sync::atomic::Ordering::Relaxed;
 
 use shim_abi::Errno;
+use shim_abi::address::overlaps_reservation;
 use shim_abi::calls::nr;
 
 use crate::guest_memory::{GuestAddr, read_value};
@@ -66,6 +67,37 @@ pub fn result(value: i64) -> Result<i64, Errno> {
         Some(errno) => Err(errno),
         None => Ok(value),
     }
+}
+
+/// A handler failed. Linux looks at several pointers in an order of its own, so where one of them is bad,
+/// the kernel itself says what is wrong first: the same call cannot succeed.
+pub fn failure(number: u32, args: [u64; 6], errno: Errno) -> i64 {
+    let asks_kernel = errno == Errno::EFAULT
+        && matches!(
+            number,
+            nr::link
+                | nr::linkat
+                | nr::symlink
+                | nr::symlinkat
+                | nr::rename
+                | nr::renameat
+                | nr::renameat2
+                | nr::readlink
+                | nr::readlinkat
+                | nr::setxattr
+                | nr::lsetxattr
+                | nr::removexattr
+                | nr::lremovexattr
+        );
+    // What is bad only because it is the shim's own, the kernel could read.
+    let is_ours = |&a: &u64| {
+        a.checked_add(paths::PATH_MAX as u64).is_some()
+            && overlaps_reservation(a as usize, paths::PATH_MAX)
+    };
+    if asks_kernel && !args.iter().any(is_ours) {
+        return execute(number, args);
+    }
+    errno.as_return()
 }
 
 /// exit(status), exit_group(status): write back what waits, tell the simulator, end.
