@@ -6,7 +6,10 @@
 #   make test     build, check and test everything (what .ci/run calls)
 #   make check    formatting, lints, documentation
 #   make demo     real programs through days of simulated time, and a scenario with three hosts
-#   make bench    costs beside their native costs and floors; a thousand hosts
+#   make pairs      servers and their clients on one host and on two, natively and as guests: tables
+#   make plot     docs/connections.svg: what messages cost by the number of connections
+#   make bench    costs beside their native costs and floors; a thousand hosts. ROWS="pipe fork": only the
+#                 lines of the first table whose title has one of these words
 #   make install  libraries, archive, headers, files for pkg-config and CMake, manual pages, `shim` and its
 #                 completions, under PREFIX (and DESTDIR); `make uninstall` removes them
 #   make deb      Debian packages libshim1, libshim-dev and libshim-tools, in target/deb
@@ -50,20 +53,28 @@ command:
 
 # The tests use what `all` has built instead of building it again.
 test: all check
-	SHIM_BUILD_DIR=$(RELEASE) $(CARGO) test $(CARGOFLAGS) $(REST)
+	SHIM_BUILD_DIR=$(RELEASE) $(CARGO) test $(CARGOFLAGS) --no-fail-fast $(REST)
 
 check:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy $(CARGOFLAGS) --release -p shim -- -D warnings
 	$(CARGO) clippy $(CARGOFLAGS) --release -p shim-preload -- -D warnings
 	$(CARGO) clippy $(CARGOFLAGS) $(REST) --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(CARGOFLAGS) -p shim --no-deps --document-private-items
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(CARGOFLAGS) $(REST) --no-deps --document-private-items
 
 demo: all
 	SHIM=$(RELEASE)/shim sh examples/demo.sh
 
+pairs: all
+	SHIM_BUILD_DIR=$(RELEASE) $(CARGO) test $(CARGOFLAGS) -p shim-testkit --test pairs --test pairs2 -- --nocapture
+
 bench: all
-	SHIM_BUILD_DIR=$(RELEASE) $(CARGO) bench $(CARGOFLAGS) -p shim-testkit
+	SHIM_BUILD_DIR=$(RELEASE) $(CARGO) bench $(CARGOFLAGS) -p shim-testkit --bench costs -- $(ROWS)
+	$(if $(ROWS),,SHIM_BUILD_DIR=$(RELEASE) $(CARGO) bench $(CARGOFLAGS) -p shim-testkit --bench hosts)
+
+plot: all
+	SHIM_PLOT=$(abspath docs/connections.svg) SHIM_BUILD_DIR=$(RELEASE) $(CARGO) bench $(CARGOFLAGS) -p shim-testkit --bench costs -- TCP
 
 fmt:
 	$(CARGO) fmt --all
@@ -112,4 +123,4 @@ uninstall:
 deb:
 	sh build/deb.sh $(RELEASE) $(VERSION) $(TARGET)/deb
 
-.PHONY: all guest archive command test check demo bench fmt clean install uninstall deb
+.PHONY: all guest archive command test check demo pairs bench plot fmt clean install uninstall deb

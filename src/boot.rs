@@ -9,20 +9,25 @@
 //! 3. [`layout`]: reserve and map, make the slot;
 //! 4. the native handlers (`trap`);
 //! 5. [`vdso`]: point its functions at the entry;
-//! 6. [`identity`]: ids, rseq, the stack protector's bytes, as the simulation has them;
+//! 6. [`identity`]: ids, rseq, robust locks, the stack protector's bytes, as the simulation has them;
 //! 7. the first hand-over: the simulator lets the guest begin;
-//! 8. the time stamp counter and CPUID trap, last of all system calls: `trap::arm`.
+//! 8. patched images over the code that has some (`patch`);
+//! 9. the time stamp counter and CPUID trap, last of all system calls: `trap::arm`.
 //!
 //! # Safety
 //!
 //! Reads what the loader left (program headers, the initial stack), writes the process's first words.
 #![allow(unsafe_code)]
 
+mod control_block;
 mod environment;
 mod handoff;
 mod identity;
 mod layout;
 mod vdso;
+
+use layout::baton;
+pub use layout::{names, process_block, thread_block};
 
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
@@ -31,7 +36,7 @@ use shim_abi::event::Request;
 use shim_abi::manager::EmulateTsc;
 
 use crate::thread::Slot;
-use crate::{arch, forward, sys, trace, trap};
+use crate::{arch, forward, patch, sys, trace, trap};
 
 static IS_MANAGED: AtomicBool = AtomicBool::new(false);
 static TEXT_START: AtomicUsize = AtomicUsize::new(0);
@@ -48,10 +53,11 @@ pub fn own_text() -> (usize, usize) {
     (TEXT_START.load(Relaxed), TEXT_BYTES.load(Relaxed))
 }
 
-/// Whether an address lies in the library's executable segment.
+/// Whether an address lies in the library's executable segment, and not in the part of it that is the guest's code
+/// (`arch::is_fast_clock`).
 pub fn is_own_text(address: usize) -> bool {
     let (start, bytes) = own_text();
-    address.wrapping_sub(start) < bytes
+    address.wrapping_sub(start) < bytes && !arch::is_fast_clock(address)
 }
 
 /// The constructor. Idempotent: a second call finds the variable gone.
@@ -73,10 +79,15 @@ pub fn begin() {
     } else {
         sys::close(found.handoff_fd);
     }
-    slot.process.is_executing.store(0, Relaxed);
+    // Whoever replaces an image has control; a process that was started waits for its first.
+    if slot.process.is_executing.swap(0, Relaxed) != 0 {
+        slot.baton.set(baton(slot.manager));
+    }
     forward::simple(slot, Request::Start);
+    slot.baton.set(baton(slot.manager));
     identity::give_random_bytes(slot, &found);
     log::debug!("image {} begins", slot.process.images.load(Relaxed));
+    patch::begin(slot);
     take_processor(slot);
     trap::arm();
 }
@@ -89,12 +100,23 @@ const ARCH_SET_CPUID: u64 = 0x1012;
 /// Make the time stamp counter and CPUID trap, as the simulation asks and the processor can. Only after
 /// the vDSO is redirected: its own code reads the counter.
 pub fn take_processor(slot: &Slot) {
-    if slot.manager.emulate_tsc == EmulateTsc::Always as u32 {
+    trap_counter(slot);
+    let is_on = sys::call(nr::arch_prctl, [ARCH_SET_CPUID, 0, 0, 0, 0, 0]).is_ok();
+    slot.is_cpuid_trapped.set(is_on);
+}
+
+/// Make the time stamp counter trap in this thread, if it is to and does not yet. It is not trapped without need: the
+/// kernel then writes a control register at each switch to or from the thread, which in a virtual machine makes a
+/// hand-over three times as dear.
+#[inline(always)]
+pub fn trap_counter(slot: &Slot) {
+    let mode = slot.manager.emulate_tsc;
+    let is_wanted = mode == EmulateTsc::Always as u32
+        || mode == EmulateTsc::Auto as u32 && patch::reads_counter();
+    if is_wanted && !slot.is_tsc_trapped.get() {
         let is_on = sys::prctl(PR_SET_TSC, [PR_TSC_SIGSEGV, 0, 0, 0]).is_ok();
         slot.is_tsc_trapped.set(is_on);
     }
-    let is_on = sys::call(nr::arch_prctl, [ARCH_SET_CPUID, 0, 0, 0, 0, 0]).is_ok();
-    slot.is_cpuid_trapped.set(is_on);
 }
 
 /// Undo [`take_processor`]: both would outlive an exec and kill the next image's loader.

@@ -63,10 +63,10 @@ pub unsafe fn shim_api_syscall(n: c_long, a: u64, b: u64, c: u64, d: u64, e: u64
     let args = [a, b, c, d, e, f];
     let result = match slot() {
         Some(slot) => {
-            let was_allowed = slot.allows_native.replace(false);
+            let was_allowed = slot.allow_native(false);
             // SAFETY: the guest may make any call; this thread is managed.
             let result = unsafe { arch::enter(n as u64, args) };
-            slot.allows_native.set(was_allowed);
+            slot.allow_native(was_allowed);
             result
         }
         // SAFETY: the caller vouches for the call.
@@ -101,7 +101,7 @@ pub fn shim_simtime_ns() -> u64 {
 }
 
 pub fn shim_swapAllowNativeSyscalls(allow: bool) -> bool {
-    slot().is_none_or(|slot| slot.allows_native.replace(allow))
+    slot().is_none_or(|slot| slot.allow_native(allow))
 }
 
 pub fn shim_interpositionEnabled() -> bool {
@@ -117,11 +117,11 @@ pub fn shim_hostSharedMem() -> *const ShimShmemHost {
 }
 
 pub fn shim_processSharedMem() -> *const ShimShmemProcess {
-    slot().map_or(core::ptr::null(), |s| (s.process as *const ProcessBlock).cast())
+    slot().map_or(core::ptr::null(), |s| (s.process.get() as *const ProcessBlock).cast())
 }
 
 pub fn shim_threadSharedMem() -> *const ShimShmemThread {
-    slot().map_or(core::ptr::null(), |s| (s.thread as *const ThreadBlock).cast())
+    slot().map_or(core::ptr::null(), |s| (s.thread.get() as *const ThreadBlock).cast())
 }
 
 pub fn shim_thisThreadEventIPC() -> *const ShimIPC {
@@ -250,14 +250,15 @@ pub unsafe fn _shim_name_of_address(
     size_bytes: usize,
 ) -> usize {
     let (Some(slot), false) = (slot(), address.is_null()) else { return 0 };
+    let all = boot::names(slot);
     let entry = match family {
         // SAFETY: the caller's promise.
-        libc::AF_INET => slot.names.of_ipv4(unsafe { address.cast::<u32>().read_unaligned() }),
+        libc::AF_INET => all.of_ipv4(unsafe { address.cast::<u32>().read_unaligned() }),
         // SAFETY: the caller's promise; bytes need no alignment.
-        libc::AF_INET6 => slot.names.of_ipv6(unsafe { &*address.cast::<[u8; 16]>() }),
+        libc::AF_INET6 => all.of_ipv6(unsafe { &*address.cast::<[u8; 16]>() }),
         _ => None,
     };
-    let text = entry.map_or(&[][..], |entry| slot.names.canonical(entry).name.as_bytes());
+    let text = entry.map_or(&[][..], |entry| all.canonical(entry).name.as_bytes());
     // SAFETY: the caller's promise.
     unsafe { copy_text(text, name, size_bytes) }
 }

@@ -9,12 +9,12 @@ mod handlers;
 use core::sync::atomic::Ordering::Relaxed;
 
 use shim_abi::Errno;
-use shim_abi::calls::{self, Route, nr};
+use shim_abi::calls::{self, Call, Route, nr};
 
 use crate::arch::PSEUDO_VDSO;
 use crate::frame::Frame;
 use crate::local::clock;
-use crate::thread::Slot;
+use crate::thread::{self, Slot};
 use crate::{forward, native, trace};
 
 /// Calls by `int 0x80` arrive with this added to their number.
@@ -42,35 +42,70 @@ pub fn call(slot: &'static Slot, frame: &mut Frame) -> i64 {
     if (u64::from(PSEUDO_VDSO)..u64::from(PSEUDO_VDSO) + 16).contains(&number) {
         return vdso(slot, frame, number - u64::from(PSEUDO_VDSO));
     }
+    let count = &slot.process.calls;
+    count.store(count.load(Relaxed).wrapping_add(1), Relaxed);
     let Some(line) = calls::lookup(number) else {
         return unknown(slot, number);
     };
-    if slot.allows_native.get() && !stays_simulated(line.number) {
+    if slot.allows_native.get() && goes_native(slot, line.number, args[0]) {
         return native::execute(line.number, args);
     }
     clock::charge(slot, slot.manager.syscall_latency_ns);
-    let pending = trace::begin_call(slot, line, args);
-    let result = match line.route {
-        Route::Forward => forward_call(slot, line.number, args),
-        Route::Refuse(errno) => refuse(slot, line.number, errno),
-        Route::Local | Route::Native => {
-            clock::respect_limit(slot);
-            match handlers::find(line.number) {
-                Some(handler) => {
-                    handler(&mut Invocation { slot, number: line.number, args, frame })
-                        .unwrap_or_else(|errno| native::failure(line.number, args, errno))
-                }
-                None => native::execute(line.number, args),
-            }
-        }
-    };
-    trace::end_call(slot, pending, result);
+    if slot.host.is_tracing.load(Relaxed) == 0 {
+        answer(slot, line, args, frame)
+    } else {
+        answer_traced(slot, line, args, frame)
+    }
+}
+
+/// As [`answer`], with a record of it.
+#[cold]
+#[inline(never)]
+fn answer_traced(slot: &'static Slot, line: &Call, args: [u64; 6], frame: &mut Frame) -> i64 {
+    let pending = trace::begin_call(line, args);
+    let caller = slot.thread.get();
+    let result = answer(slot, line, args, frame);
+    // A new process is the copy of its parent's thread: the call is its parent's.
+    if core::ptr::eq(slot.thread.get(), caller) {
+        trace::end_call(slot, pending, result);
+    }
     result
+}
+
+/// By the route and the handlers.
+fn answer(slot: &'static Slot, line: &Call, args: [u64; 6], frame: &mut Frame) -> i64 {
+    // Forwarded calls, too: most need not wait, and whoever makes nothing but such calls must not keep others waiting.
+    if !matches!(line.number, nr::exit | nr::exit_group) {
+        clock::respect_limit(slot);
+    }
+    let handler =
+        handlers::find_virtual(slot, line.number, args[0]).or_else(|| handlers::find(line.number));
+    let result = match (line.route, handler) {
+        (Route::Refuse(errno), _) => refuse(slot, line.number, errno),
+        (_, Some(handler)) => handler(&mut Invocation { slot, number: line.number, args, frame })
+            .unwrap_or_else(|errno| native::failure(line.number, args, errno)),
+        (Route::Forward, None) => forward_call(slot, line.number, args),
+        (Route::Local | Route::Native, None) => native::execute(line.number, args),
+    };
+    native::watched::after(slot, line.number);
+    let is_unconditional = result == Errno::ERESTARTNOINTR.as_return();
+    if is_unconditional || result == Errno::ERESTARTSYS.as_return() {
+        slot.restart.set(Some(line.number));
+        slot.restarts_always.set(is_unconditional);
+        return Errno::EINTR.as_return();
+    }
+    result
+}
+
+/// Whether the toggle of the C interface sends this call to the real kernel.
+#[cold]
+fn goes_native(slot: &Slot, number: u32, fd: u64) -> bool {
+    !stays_simulated(number) && handlers::find_virtual(slot, number, fd).is_none()
 }
 
 fn forward_call(slot: &'static Slot, number: u32, args: [u64; 6]) -> i64 {
     match number {
-        nr::exit | nr::exit_group => native::process_exit(slot, number, args[0] as i32),
+        nr::exit | nr::exit_group => thread::process_exit(slot, number, args[0] as i32),
         nr::rt_sigsuspend => native::suspend(slot, args),
         _ => forward::syscall(slot, number, args),
     }

@@ -42,8 +42,8 @@ macro_rules! plain {
     };
 }
 plain!(
-    u8, u16, u32, i32, u64, i64, [u64; 2], [u64; 3], [u64; 4], [i64; 2], [i64; 4], [u32; 2],
-    [u32; 3]
+    u8, u16, u32, i32, u64, i64, [u64; 2], [u64; 3], [u64; 7], [i64; 15], [u64; 4], [i64; 2],
+    [i64; 4], [u32; 2], [u32; 3]
 );
 plain!(libc::stat, libc::statx, libc::utsname, libc::pollfd);
 

@@ -8,10 +8,12 @@
 //!
 //! # The way of one call
 //!
-//! 1. [`trap`] (or, later, a patched site) brings control to the one entry in [`arch`];
+//! 1. [`trap`], or a patched site (see [`patch`]), brings control to the one entry in [`arch`];
 //! 2. the entry makes a [`frame`] on the thread's private stack and calls [`serve`];
 //! 3. [`dispatch`] asks the table of `shim-abi` who answers:
-//!    [`local`] | [`native`] | [`forward`] (to the simulator: supervisor, host, kernel) | nobody;
+//!    [`local`] | [`native`] | [`forward`] (to the simulator: supervisor, host, kernel) | nobody; a call on a
+//!    virtual descriptor passes through [`objects`] on its way to the simulator; where that would only ask the host's
+//!    kernel, [`kernel`] asks it right here;
 //! 4. [`signal`] delivers what is pending;
 //! 5. the entry restores the frame.
 //!
@@ -26,13 +28,16 @@
 //! # Rules
 //!
 //! - Rooms do not call each other across the way of a call: `serve` and `dispatch` call them.
-//! - No libc, no allocation, no lock, no thread-local; per-process state hangs off the slot.
+//! - No libc, no lock, no thread-local; nobody allocates but the host's kernel, in the host's arena; per-process state
+//!   hangs off the slot.
 //! - The shim's stack is empty whenever guest code runs.
 //! - Guest addresses are numbers; only `guest_memory` follows them.
 //! - Nothing is `no_mangle` outside `capi` and the symbols that assembly calls.
 //! - Unsafe code is in the files that say so (`tests/unsafe.list`).
 #![no_std]
 #![deny(unsafe_code)]
+// The rooms are private, and this page leads to them.
+#![allow(rustdoc::private_intra_doc_links)]
 
 mod arch;
 mod boot;
@@ -42,9 +47,12 @@ mod dispatch;
 mod forward;
 mod frame;
 mod guest_memory;
+mod kernel;
 mod local;
 mod names;
 mod native;
+mod objects;
+mod patch;
 mod rt;
 mod serve;
 mod signal;

@@ -15,17 +15,25 @@ pub mod control;
 pub mod descriptors;
 pub mod entries;
 pub mod exec;
-pub mod futex;
+pub mod inodes;
 pub mod ioctl;
+pub mod locks;
 pub mod memory;
 pub mod open;
+pub mod ordinary_file;
 pub mod paths;
 pub mod poll;
+pub mod proc;
+pub mod seccomp;
+pub mod segments;
+pub mod select;
 pub mod sleep;
 pub mod stat;
 pub mod times;
 pub mod transfer;
 pub mod virtual_file;
+pub mod watched;
+pub mod written;
 
 use core::sync::atomic::Ordering::Relaxed;
 
@@ -36,7 +44,7 @@ use shim_abi::calls::nr;
 use crate::guest_memory::{GuestAddr, read_value};
 use crate::local::signals::UNBLOCKABLE;
 use crate::thread::Slot;
-use crate::{arch, forward, sys};
+use crate::{arch, forward};
 
 /// Execute a guest's call natively, as it is.
 pub fn execute(number: u32, args: [u64; 6]) -> i64 {
@@ -88,6 +96,10 @@ pub fn failure(number: u32, args: [u64; 6], errno: Errno) -> i64 {
                 | nr::lsetxattr
                 | nr::removexattr
                 | nr::lremovexattr
+                | nr::getxattr
+                | nr::lgetxattr
+                | nr::listxattr
+                | nr::llistxattr
         );
     // What is bad only because it is the shim's own, the kernel could read.
     let is_ours = |&a: &u64| {
@@ -100,21 +112,6 @@ pub fn failure(number: u32, args: [u64; 6], errno: Errno) -> i64 {
     errno.as_return()
 }
 
-/// exit(status), exit_group(status): write back what waits, tell the simulator, end.
-pub fn process_exit(slot: &'static Slot, number: u32, status: i32) -> ! {
-    times::flush(slot);
-    slot.process.exit_status.store(status & 0xff, Relaxed);
-    forward::simple(
-        slot,
-        shim_abi::event::Request::Syscall {
-            number,
-            args: [status as u32 as u64, 0, 0, 0, 0, 0],
-            copies_bytes: 0,
-        },
-    );
-    sys::exit_group(status)
-}
-
 /// rt_sigsuspend(mask, bytes): the mask is this one until the handler that ends the wait returns.
 pub fn suspend(slot: &'static Slot, args: [u64; 6]) -> i64 {
     let [mask, bytes, ..] = args;
@@ -125,7 +122,7 @@ pub fn suspend(slot: &'static Slot, args: [u64; 6]) -> i64 {
         Ok(mask) => mask & !UNBLOCKABLE,
         Err(errno) => return errno.as_return(),
     };
-    let thread = slot.thread;
+    let thread = slot.thread.get();
     slot.suspended_mask.set(Some(thread.signal_mask.swap(mask, Relaxed)));
     forward::syscall(slot, nr::rt_sigsuspend, args)
 }

@@ -23,15 +23,19 @@ extern "C" fn construct(_argc: i32, _argv: *const *const c_char, _envp: *const *
 #[unsafe(link_section = ".init_array")]
 static CONSTRUCTOR: extern "C" fn(i32, *const *const c_char, *const *const c_char) = construct;
 
-// Precompiled `core` names it even where nothing unwinds. Hidden, so that it is never exported.
+// Precompiled `core` and `alloc` name them even where nothing unwinds. Hidden, so that they are never exported.
 core::arch::global_asm!(
-    ".pushsection .text.rust_eh_personality,\"ax\",@progbits",
-    ".weak rust_eh_personality",
-    ".hidden rust_eh_personality",
-    ".type rust_eh_personality,@function",
-    "rust_eh_personality: ud2",
-    ".size rust_eh_personality, .-rust_eh_personality",
+    ".macro SHIM_NEVER_CALLED name",
+    ".pushsection .text.\\name,\"ax\",@progbits",
+    ".weak \\name",
+    ".hidden \\name",
+    ".type \\name,@function",
+    "\\name: ud2",
+    ".size \\name, .-\\name",
     ".popsection",
+    ".endm",
+    "SHIM_NEVER_CALLED rust_eh_personality",
+    "SHIM_NEVER_CALLED _Unwind_Resume",
 );
 
 #[repr(C)]

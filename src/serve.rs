@@ -17,7 +17,7 @@ use shim_abi::event::Request;
 use crate::frame::{Frame, kind};
 use crate::local::clock;
 use crate::thread::{FaultReason, Slot};
-use crate::{arch, dispatch, forward, signal, sys};
+use crate::{arch, dispatch, forward, patch, signal, sys};
 
 /// What the entry calls, on the shim's stack.
 #[unsafe(no_mangle)]
@@ -38,20 +38,33 @@ extern "C" fn shim_serve_kick(frame: *mut Frame) {
 }
 
 fn serve(slot: &'static Slot, frame: &mut Frame) {
-    let thread = slot.thread;
+    let thread = slot.thread.get();
     debug_assert!(thread.is_serving.load(Relaxed) == 0, "the shim's stack was not empty");
     thread.is_serving.store(1, Relaxed);
     let calls = thread.calls.load(Relaxed);
     thread.calls.store(calls.wrapping_add(1), Relaxed);
     if frame.kind == kind::CALL {
         slot.restart.set(None);
+        slot.restarts_always.set(false);
+        if slot.has_trapped.replace(false) {
+            trapped(slot, frame);
+        }
         let result = dispatch::call(slot, frame);
         frame.set_result(result);
     } else {
         fault(slot, frame, calls);
     }
     signal::deliver_pending(slot, frame);
-    thread.is_serving.store(0, Relaxed);
+    // Not `thread`: in a new process this is its own.
+    slot.thread.is_serving.store(0, Relaxed);
+}
+
+/// The call trapped: the next one from there need not, perhaps.
+#[cold]
+fn trapped(slot: &Slot, frame: &Frame) {
+    let count = &slot.process.trapped_calls;
+    count.store(count.load(Relaxed).wrapping_add(1), Relaxed);
+    patch::consider(slot, frame.rip.wrapping_sub(signal::SYSCALL_BYTES));
 }
 
 /// A fault or a kick; the thread has made so many `calls` before.

@@ -22,17 +22,29 @@ use crate::thread::Slot;
 use crate::{boot, forward, native, sys};
 
 /// Length of the `syscall` instruction.
-const SYSCALL_BYTES: u64 = 2;
+pub const SYSCALL_BYTES: u64 = 2;
 const SIG_DFL: u64 = 0;
 const SIG_IGN: u64 = 1;
 
 /// Deliver what is pending and not blocked, before the guest goes on. Does not return if a handler runs.
+#[inline(always)]
 pub fn deliver_pending(slot: &'static Slot, frame: &mut Frame) {
+    let thread = slot.thread.get();
+    let pending = thread.pending_signals.load(Relaxed) & !thread.signal_mask.load(Relaxed);
+    let has_interrupted = slot.restart.get().is_some() || slot.suspended_mask.get().is_some();
+    if pending != 0 || has_interrupted || slot.deliver.get().is_some() {
+        deliver_all(slot, frame);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn deliver_all(slot: &'static Slot, frame: &mut Frame) {
     loop {
         if let Some(info) = slot.deliver.take() {
             deliver::run_handler(slot, frame, info, None);
         }
-        let thread = slot.thread;
+        let thread = slot.thread.get();
         let unblocked = !thread.signal_mask.load(Relaxed);
         if thread.pending_signals.load(Relaxed) & unblocked == 0 {
             break;

@@ -95,6 +95,20 @@ pub fn zeroed_statx() -> libc::statx {
     unsafe { core::mem::zeroed() }
 }
 
+/// An extended status.
+pub fn statx(dir: u64, path: &CStr, flags: i32, mask: u32) -> Result<libc::statx, Errno> {
+    let mut answer = zeroed_statx();
+    let at = (&raw mut answer) as u64;
+    call(nr::statx, [dir, path.as_ptr() as u64, flags as u64, mask.into(), at, 0])?;
+    Ok(answer)
+}
+
+/// A status from the words of the kernel's `struct stat`.
+pub fn stat_from_words(words: [u64; size_of::<libc::stat>() / 8]) -> libc::stat {
+    // SAFETY: as large, integers only: any bytes make a stat.
+    unsafe { core::mem::transmute(words) }
+}
+
 /// The status of an open file.
 pub fn fstat(fd: u32) -> Result<libc::stat, Errno> {
     stat_at(fd.into(), c"", libc::AT_EMPTY_PATH)
@@ -108,11 +122,28 @@ pub fn map(
     flags: i32,
     fd: i32,
 ) -> Result<usize, Errno> {
-    call(
-        nr::mmap,
-        [address as u64, bytes as u64, protection as u64, flags as u64, fd as i64 as u64, 0],
-    )
-    .map(|at| at as usize)
+    let fd = fd as i64 as u64;
+    call(nr::mmap, [address as u64, bytes as u64, protection as u64, flags as u64, fd, 0])
+        .map(|at| at as usize)
+}
+
+/// Map a piece of a file.
+pub fn map_at(
+    address: usize,
+    bytes: usize,
+    protection: i32,
+    flags: i32,
+    fd: u32,
+    offset: u64,
+) -> Result<usize, Errno> {
+    let (protection, flags) = (protection as u64, flags as u64);
+    call(nr::mmap, [address as u64, bytes as u64, protection, flags, fd.into(), offset])
+        .map(|at| at as usize)
+}
+
+/// Change the protection of a mapping of the caller's own.
+pub fn protect(address: usize, bytes: usize, protection: i32) -> Result<(), Errno> {
+    call(nr::mprotect, [address as u64, bytes as u64, protection as u64, 0, 0, 0]).map(drop)
 }
 
 /// Install a native signal action; see [`NativeAction`].
@@ -172,6 +203,13 @@ pub fn die_of_signal(signal: u32) -> ! {
     set_native_mask(mask);
     // A signal whose default is not to kill, or that cannot be sent: end all the same.
     exit_group(128 + signal as i32)
+}
+
+/// End the thread.
+pub fn exit(status: i32) -> ! {
+    loop {
+        let _ = call(nr::exit, [status as u64, 0, 0, 0, 0, 0]);
+    }
 }
 
 /// End the process.

@@ -74,11 +74,8 @@ pub struct PendingCall {
     payload: FixedText<1024>,
 }
 
-/// Begin a trace record, if the host traces.
-pub fn begin_call(slot: &Slot, call: &Call, args: [u64; 6]) -> Option<PendingCall> {
-    if slot.host.is_tracing.load(Relaxed) == 0 {
-        return None;
-    }
+/// Begin a trace record.
+pub fn begin_call(call: &Call, args: [u64; 6]) -> PendingCall {
     let mut payload = FixedText::new();
     payload.push(&CallRecord { number: call.number, args, result: 0 }.to_bytes());
     for (i, (kind, &value)) in call.args.iter().zip(&args).enumerate() {
@@ -100,16 +97,14 @@ pub fn begin_call(slot: &Slot, call: &Call, args: [u64; 6]) -> Option<PendingCal
             payload.push(&bytes[..len]);
         }
     }
-    Some(PendingCall { payload })
+    PendingCall { payload }
 }
 
 /// Finish a trace record.
-pub fn end_call(slot: &Slot, pending: Option<PendingCall>, result: i64) {
-    if let Some(mut pending) = pending {
-        pending.payload.bytes[CallRecord::BYTES - 8..CallRecord::BYTES]
-            .copy_from_slice(&result.to_le_bytes());
-        push(slot, RecordKind::Call, 0, pending.payload.as_bytes());
-    }
+pub fn end_call(slot: &Slot, mut pending: PendingCall, result: i64) {
+    pending.payload.bytes[CallRecord::BYTES - 8..CallRecord::BYTES]
+        .copy_from_slice(&result.to_le_bytes());
+    push(slot, RecordKind::Call, 0, pending.payload.as_bytes());
 }
 
 /// The shim itself failed: leave one line where the simulator finds it, and end the guest.

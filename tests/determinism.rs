@@ -4,10 +4,15 @@
 //! Always true: each run has a fresh folder, and a second seed must give something else, so that a
 //! constant does not pass for randomness.
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::time::Duration;
 
+use shim_testkit::built::built;
 use shim_testkit::compare::Folder;
 use shim_testkit::guest::compile;
+use shim_testkit::scenario::{Host, Process, write_template, yaml};
 use shim_testkit::{Libc, Run};
 
 /// Everything that a Python program can draw on.
@@ -16,7 +21,8 @@ const PYTHON: &str = "import os,uuid,random,secrets,time; print(os.urandom(8).he
                       time.time_ns())";
 
 fn text_with_seed(words: &[&str], seed: u32) -> String {
-    let run = Run::native(words[0]).args(&words[1..]);
+    // Python looks into its folder, and others write to the machine's for temporary files meanwhile.
+    let run = Run::native(words[0]).args(&words[1..]).folder("/");
     run.as_guest(["--quiet", "--seed", &seed.to_string()]).finish().expect_success().text()
 }
 
@@ -131,6 +137,79 @@ fn archives_repeat_byte_for_byte() {
         "all.tar",
     );
     assert_same_file(&[&["cp", "source.txt", "f"], &["gzip", "-k", "f"]], "f.gz");
+}
+
+/// Numbers of inodes: of files that the program makes and of one that it finds; and whether all ways of asking agree.
+const INODES: &str = "
+import os
+make = lambda name: open(name, 'w').close()
+number = lambda name: os.lstat(name).st_ino
+make('a'); os.mkdir('d'); os.link('a', 'b'); os.symlink('a', 'l'); os.mkfifo('p'); make('d/inner')
+print([number(name) for name in ('a', 'd', 'l', 'p', 'd/inner')])
+listed = {entry.name: entry.inode() for entry in os.scandir('.')}
+print('listed', all(listed[name] == number(name) for name in listed), len(listed))
+print('opened', os.fstat(os.open('a', 0)).st_ino == number('b') == os.stat('l').st_ino)
+was = number('a'); os.rename('a', 'c'); print('renamed', number('c') == was)
+print('in a child', os.system(f'test \"$(stat -c %i c)\" = {was} && test \"$(stat -c %i .)\" = {number(chr(46))}'))
+os.remove('b'); os.remove('c'); make('e'); print('another', number('e') != was)
+print('found', number('source.txt'))
+print('distinct', len(set(map(number, os.listdir()))) == len(os.listdir()))
+";
+
+#[test]
+fn inodes_have_the_same_numbers_in_every_run() {
+    let run = |is_guest: bool| {
+        let folder = Folder::with(&[("source.txt", b"some text\n")]);
+        // Files get their times by ticks: what is made in the tick of the start is taken for new.
+        std::thread::sleep(Duration::from_millis(50));
+        let run = Run::native("/usr/bin/python3").args(["-c", INODES]).folder(folder.path());
+        let run = if is_guest { run.as_guest(["--quiet"]) } else { run };
+        let found = fs::metadata(folder.path().join("source.txt")).expect("it is ours").ino();
+        let text = run.finish().expect_success().text();
+        // What was there before keeps its number.
+        let text = text.replace(&format!("found {found}\n"), "found, kept\n");
+        let (made, rest) = text.split_once('\n').expect("there are lines");
+        (made.to_owned(), rest.to_owned())
+    };
+    let ((_, native), (made, first)) = (run(false), run(true));
+    assert_eq!(first, native);
+    let (again, second) = run(true);
+    assert_eq!((&again, &second), (&made, &first));
+    assert_eq!(native.matches("True").count(), 5, "{native}");
+    let numbers: BTreeSet<&str> = made.trim_matches(['[', ']']).split(", ").collect();
+    assert_eq!(numbers.len(), 5, "{made}");
+}
+
+/// The files of a scenario's template, copied anew for each run, and its data directory's.
+#[test]
+fn what_was_made_just_before_a_run_is_not_of_the_run() {
+    for _ in 0..30 {
+        let folder = Folder::new();
+        let run = Run::guest("stat").args(["-c", "%i", "."]).folder(folder.path());
+        let number = fs::metadata(folder.path()).expect("it is ours").ino().to_string();
+        assert_eq!(run.finish().expect_success().text().trim(), number);
+    }
+}
+
+#[test]
+fn inodes_of_a_data_directory_have_the_same_numbers_in_every_run() {
+    let words = ["bash", "-c", "stat -c %i . text; ls -ai | sort -k2; stat -Lc %i /dev/stdout"];
+    let command = words.map(str::to_owned).to_vec();
+    let files = vec![("text".to_owned(), b"text".to_vec()), ("inner/text".to_owned(), vec![])];
+    let processes = vec![Process { command, environment: Vec::new() }];
+    let hosts = [Host { name: "alice".to_owned(), processes, files }];
+    let folder = Folder::with(&[("shim.yaml", yaml(&hosts).as_bytes())]);
+    write_template(&folder.path().join("template"), &hosts);
+    let run = |data: &str| {
+        let options = ["--template-directory", "template", "--data-directory", data];
+        let run = Run::native(&built().command).args(["run", "shim.yaml"]).args(options);
+        run.folder(folder.path()).finish().expect_success();
+        let output = folder.path().join(data).join("hosts/alice/bash.1000.stdout");
+        fs::read_to_string(output).expect("it was written")
+    };
+    let first = run("first");
+    assert_eq!(run("second"), first);
+    assert_eq!(first.lines().count(), 10, "{first}");
 }
 
 #[test]

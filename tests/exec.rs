@@ -10,6 +10,7 @@ use std::path::Path;
 
 use shim_testkit::compare::difference;
 use shim_testkit::guest::{compile, compile_with};
+use shim_testkit::run::MASK;
 use shim_testkit::{Folder, Libc, Outcome, Run, Status, assert_same};
 
 #[track_caller]
@@ -79,14 +80,19 @@ fn scripts_run_by_their_interpreters() {
     }
 }
 
+/// A run that may show its environment.
+fn with_mask(program: &str) -> Run {
+    Run::native(program).env(MASK.0, MASK.1)
+}
+
 #[test]
 fn environments_arrive_as_they_were_given() {
     for libc in Libc::ALL {
         let program = compile("exec", libc);
         let program = program.to_str().expect("it is ASCII");
-        let run = Run::native(program).args(["walk"]).env("FIRST", "1").env("EMPTY", "");
+        let run = with_mask(program).args(["walk"]).env("FIRST", "1").env("EMPTY", "");
         let native = assert_same(&run, &[]).expect_success();
-        assert!(native.text().contains("6 variables, 1 by environ"), "{native:?}");
+        assert!(native.text().contains("8 variables, 1 by environ"), "{native:?}");
         assert!(!native.text().contains("differs"), "{native:?}");
         for words in [
             vec!["env", "-i", program, "walk"],
@@ -96,15 +102,15 @@ fn environments_arrive_as_they_were_given() {
             vec![program, "bare"],
             vec!["env", "-i", "/usr/bin/env", "-i", "/usr/bin/env", "A=B", "/usr/bin/env"],
         ] {
-            let native = assert_same(&Run::native(words[0]).args(&words[1..]), &[]);
+            let native = assert_same(&with_mask(words[0]).args(&words[1..]), &[]);
             assert!(native.status != Status::Code(1), "{words:?}: {native:?}");
         }
     }
-    assert_same(&Run::native("env"), &[]);
+    assert_same(&with_mask("env"), &[]);
     // Shells set PWD, so both runs are in one folder.
     let folder = Folder::new();
     let words = "unset PATH; exec /usr/bin/env";
-    assert_same_in(&Run::native("sh").args(["-c", words]), folder.path());
+    assert_same_in(&with_mask("sh").args(["-c", words]), folder.path());
 }
 
 #[test]
@@ -170,4 +176,22 @@ fn descriptors_and_signals_are_inherited() {
         let native = assert_same(&run, &[]).expect_success();
         assert!(native.text().contains("pending: 1 0"), "{native:?}");
     }
+}
+
+/// Linux may start a program without what is preloaded, or not at all: it was not simulated, and that is told.
+#[test]
+fn an_image_that_never_reported_is_named() {
+    let folder = Folder::with(&[
+        ("gone.c", b"int gone(void) { return 0; }"),
+        ("wants.c", b"int gone(void); int main(void) { return gone(); }"),
+    ]);
+    let build =
+        "cc -shared -o libgone.so gone.c && cc wants.c -L. -lgone -o wants && rm libgone.so";
+    let built = Run::native("/bin/sh").args(["-c", build]).folder(folder.path()).finish();
+    built.expect_success();
+    let run = Run::native("/bin/sh").args(["-c", "./wants 2> errors; echo $?"]);
+    let outcome = run.folder(folder.path()).as_guest::<&str>([]).finish();
+    assert_eq!(outcome.text(), "127\n");
+    let said = String::from_utf8_lossy(&outcome.stderr);
+    assert!(said.contains("sh: ended before its shim was up"), "{said}");
 }

@@ -9,23 +9,14 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, ExitStatus};
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use shim_testkit::built::built;
 use shim_testkit::compare::difference;
 use shim_testkit::guest::compile;
-use shim_testkit::{Folder, Libc, Run, Status};
-
-const MARK: &str = "SHIM_TEST_MARK";
-const PATIENCE: Duration = Duration::from_secs(10);
-
-fn fresh_mark() -> String {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Relaxed))
-}
+use shim_testkit::{Folder, Libc, Mark, Run, Status, eventually};
 
 fn stat_fields(pid: i32) -> Option<(String, char, i32)> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
@@ -36,38 +27,9 @@ fn stat_fields(pid: i32) -> Option<(String, char, i32)> {
     Some((head.split_once(" (")?.1.to_owned(), state, parent))
 }
 
-/// The living processes with this mark.
-fn marked(mark: &str) -> Vec<i32> {
-    let wanted = format!("{MARK}={mark}");
-    let has_mark = |pid: &i32| {
-        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        environment.split(|&b| b == 0).any(|entry| entry == wanted.as_bytes())
-    };
-    let entries = fs::read_dir("/proc").expect("/proc is mounted");
-    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.filter(has_mark).collect()
-}
-
-#[track_caller]
-fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(Instant::now() < end, "{what}: not within {PATIENCE:?}");
-        thread::sleep(Duration::from_millis(2));
-    }
-}
-
-#[track_caller]
-fn assert_nobody_left(mark: &str) {
-    eventually("all processes end", || marked(mark).is_empty().then_some(()));
-}
-
 /// A run that goes on while the test looks.
 struct Living {
-    mark: String,
+    mark: Mark,
     shim: Child,
     stdin: Option<ChildStdin>,
     stdout: BufReader<ChildStdout>,
@@ -76,8 +38,9 @@ struct Living {
 
 impl Living {
     fn start(run: Run) -> Living {
-        let mark = fresh_mark();
-        let mut shim = run.env(MARK, &mark).command().spawn().expect("shim can be started");
+        let mark = Mark::fresh();
+        let mut shim =
+            run.env(Mark::VARIABLE, mark.value()).command().spawn().expect("shim can be started");
         let stdin = shim.stdin.take();
         let stdout = BufReader::new(shim.stdout.take().expect("it is piped"));
         let stderr = shim.stderr.take().expect("it is piped");
@@ -104,7 +67,9 @@ impl Living {
     fn launcher_and_guest(&self, program: &str) -> (i32, i32) {
         let shim = self.pid();
         eventually("the guest appears", || {
-            let all: Vec<(i32, (String, char, i32))> = marked(&self.mark)
+            let all: Vec<(i32, (String, char, i32))> = self
+                .mark
+                .processes()
                 .into_iter()
                 .filter_map(|pid| Some((pid, stat_fields(pid)?)))
                 .collect();
@@ -126,7 +91,7 @@ impl Living {
     fn end(mut self) -> (ExitStatus, String, String) {
         let shim = &mut self.shim;
         let status = eventually("shim ends", || shim.try_wait().expect("it is our child"));
-        assert_nobody_left(&self.mark);
+        self.mark.assert_nobody_left();
         let (mut stdout, mut stderr) = (String::new(), String::new());
         self.stdout.read_to_string(&mut stdout).expect("it is text");
         self.stderr.read_to_string(&mut stderr).expect("it is text");
@@ -137,7 +102,7 @@ impl Living {
 impl Drop for Living {
     fn drop(&mut self) {
         // A test that failed leaves nothing behind either.
-        for pid in marked(&self.mark).into_iter().filter_map(Pid::from_raw) {
+        for pid in self.mark.processes().into_iter().filter_map(Pid::from_raw) {
             _ = kill_process(pid, Signal::KILL);
         }
     }
@@ -147,14 +112,16 @@ impl Drop for Living {
 #[track_caller]
 fn assert_same_line(line: &str) {
     let shim = format!("{} exec --quiet --", built().command.display());
-    let mark = fresh_mark();
-    let run = |line: String| Run::native("bash").args(["-c", &line]).env(MARK, &mark).finish();
+    let mark = Mark::fresh();
+    let run = |line: String| {
+        Run::native("bash").args(["-c", &line]).env(Mark::VARIABLE, mark.value()).finish()
+    };
     let native = run(line.replace("SHIM ", ""));
     let guest = run(line.replace("SHIM", &shim));
     if let Some(words) = difference(&native, &guest) {
         panic!("{line}:\n{words}");
     }
-    assert_nobody_left(&mark);
+    mark.assert_nobody_left();
 }
 
 #[test]
@@ -188,15 +155,16 @@ fn exit_statuses_are_the_guests() {
         (&["/etc/passwd"], 126),
         (&["/etc"], 126),
     ] {
-        let mark = fresh_mark();
-        let outcome = Run::guest(words[0]).args(&words[1..]).env(MARK, &mark).finish();
+        let mark = Mark::fresh();
+        let outcome =
+            Run::guest(words[0]).args(&words[1..]).env(Mark::VARIABLE, mark.value()).finish();
         assert_eq!(outcome.status, Status::Code(status), "{words:?}: {outcome:?}");
         if status == 126 || status == 127 {
             let stderr = String::from_utf8_lossy(&outcome.stderr).into_owned();
             assert!(stderr.starts_with("shim: ") && stderr.lines().count() == 1, "{stderr}");
             assert!(stderr.contains(words[0]), "{stderr}");
         }
-        assert_nobody_left(&mark);
+        mark.assert_nobody_left();
     }
 }
 
@@ -206,8 +174,7 @@ fn no_guest_survives_its_simulator() {
         let living = Living::guest(program, arguments);
         living.launcher_and_guest(program);
         living.kill(living.pid(), Signal::KILL);
-        let mark = living.mark.clone();
-        assert_nobody_left(&mark);
+        living.mark.assert_nobody_left();
     }
 }
 
@@ -289,13 +256,13 @@ fn a_second_interrupt_kills() {
 
 #[test]
 fn a_guest_that_waits_for_ever_is_reported() {
-    let mark = fresh_mark();
-    let outcome = Run::guest("sleep").args(["infinity"]).env(MARK, &mark).finish();
+    let mark = Mark::fresh();
+    let outcome = Run::guest("sleep").args(["infinity"]).env(Mark::VARIABLE, mark.value()).finish();
     assert_eq!(outcome.status, Status::Code(125), "{outcome:?}");
     let stderr = String::from_utf8_lossy(&outcome.stderr).into_owned();
     assert!(stderr.starts_with("shim: sleep[1000] waits for ever in "), "{stderr}");
     assert_eq!(stderr.lines().count(), 1, "{stderr}");
-    assert_nobody_left(&mark);
+    mark.assert_nobody_left();
 }
 
 /// A library of another protocol: the note's minor number is one more. Its path, and both versions.
@@ -325,16 +292,19 @@ fn an_unsuitable_library_is_one_clear_message() {
         (PathBuf::from("/bin/true"), "/bin/true"),
         (folder.path().to_path_buf(), ": "),
     ] {
-        let mark = fresh_mark();
+        let mark = Mark::fresh();
         let library = library.to_str().expect("it is ASCII");
-        let run = Run::native("touch").args(["started"]).folder(folder.path()).env(MARK, &mark);
+        let run = Run::native("touch")
+            .args(["started"])
+            .folder(folder.path())
+            .env(Mark::VARIABLE, mark.value());
         let outcome = run.as_guest(["--library", library]).finish();
         let stderr = String::from_utf8_lossy(&outcome.stderr).into_owned();
         assert_eq!(outcome.status, Status::Code(125), "{library}: {outcome:?}");
         assert!(stderr.starts_with("shim: ") && stderr.lines().count() == 1, "{library}: {stderr}");
         assert!(stderr.contains(expected), "{library}: {stderr}");
         assert!(!path("started").exists(), "{library}: the program ran");
-        assert_nobody_left(&mark);
+        mark.assert_nobody_left();
     }
     // Both versions and both files are named.
     let run = Run::native("true").as_guest(["--library", other.to_str().expect("it is ASCII")]);

@@ -144,6 +144,136 @@ fn programs_of_the_distribution_find_other_hosts() {
     assert_eq!(on_alice("/usr/bin/python3", &["-c", script]), expected);
 }
 
+/// What each of these commands prints on alice.
+#[track_caller]
+fn assert_prints(commands: &[(&str, &str)]) {
+    let all: String = commands.iter().map(|(command, _)| format!("{command}; echo ==\n")).collect();
+    let folder = Folder::new();
+    let script = folder.path().join("script");
+    std::fs::write(&script, format!("cd /\nexec 2>&1\n{all}")).expect("it is ours");
+    let printed = on_alice("/bin/bash", &[&script.display().to_string()]);
+    let mut parts = printed.split("==\n");
+    let mut wrong = String::new();
+    for (command, expected) in commands {
+        let got = parts.next().unwrap_or_default();
+        if got != *expected {
+            _ = write!(wrong, "\n== {command}\nexpected\n{expected}\ngot\n{got}");
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn files_tell_of_names() {
+    let hosts = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n\n\
+                 11.0.0.1\talice\nfd00:11::b00:1\talice\n\
+                 11.0.0.2\tbob www.example.org\nfd00:11::b00:2\tbob www.example.org\n";
+    let first = "127.0.0.1\tlocalhost\n";
+    assert_prints(&[
+        ("cat /etc/hosts", hosts),
+        ("cat /etc/resolv.conf", "nameserver 127.0.0.53\noptions edns0\n"),
+        ("cat /etc/hostname; hostname; hostname -f", "alice\nalice\nalice\n"),
+        ("grep hosts: /etc/nsswitch.conf", "hosts:          files dns\n"),
+        (
+            "stat -L -c '%F %a %U %h' /etc/hosts /etc/gai.conf",
+            "regular file 644 root 1\nregular file 644 root 1\n",
+        ),
+        (
+            "[ $(stat -c %s /etc/hosts) = $(wc -c < /etc/hosts) ] && [ -r /etc/hosts ] && echo same",
+            "same\n",
+        ),
+        ("cd /etc && head -n 1 hosts; stat -c %a hosts; cd /", &format!("{first}644\n")),
+        (
+            "exec 5< /etc/hosts; stat -L -c '%a %i' /proc/self/fd/5 > /dev/null; head -n 1 <&5",
+            first,
+        ),
+    ]);
+}
+
+#[test]
+fn programs_ask_the_resolver_of_the_host() {
+    let interfaces = "2 lo <nil>\n\
+                      lo 65536  up|loopback [127.0.0.1/8 ::1/128] <nil>\n\
+                      eth0 1500 02:00:0b:00:00:01 up|broadcast|multicast [11.0.0.1/8 fd00:11::b00:1/64] <nil>\n";
+    let looked_up: String = ["true", "false"]
+        .iter()
+        .map(|own| {
+            // Go itself lists aliases from the file, too.
+            let names = if *own == "true" { "bob www.example.org." } else { "bob" };
+            format!(
+                "{own} bob [11.0.0.2 fd00:11::b00:2] false\n{own} 11.0.0.2 [{names}] <nil>\n\
+                 {own} www.example.org [11.0.0.2 fd00:11::b00:2] false\n{own} 11.0.0.2 [{names}] <nil>\n\
+                 {own} carol [] true\n"
+            )
+        })
+        .collect();
+    let go =
+        format!("{}/lookup bob www.example.org carol", shim_testkit::whole::programs().display());
+    let node = "node -e 'const dns = require(\"dns\").promises; (async () => { \
+                console.log(await dns.resolve4(\"bob\"), await dns.resolve6(\"bob\"), await dns.reverse(\"11.0.0.2\")); \
+                console.log(await dns.resolve(\"www.example.org\", \"CNAME\"), (await dns.lookup(\"bob\", 4)).address); \
+                for (const name of [\"carol\", \"bob\"]) await dns.resolveMx(name).catch(it => console.log(it.code)); })()'";
+    let python = "python3 -c 'import socket; print(socket.gethostbyname(\"bob\"), socket.gethostbyaddr(\"11.0.0.2\")[0], \
+                  socket.getnameinfo((\"fd00:11::b00:2\", 80), 0)[0], sorted({it[4][0] for it in socket.getaddrinfo(\"www.example.org\", 80)}))'";
+    assert_prints(&[
+        (
+            "dig +short bob A; dig +short bob AAAA; dig +short -x 11.0.0.2; dig +short -x fd00:11::b00:2",
+            "11.0.0.2\nfd00:11::b00:2\nbob.\nbob.\n",
+        ),
+        (
+            "dig +noall +answer www.example.org",
+            "www.example.org.\t60\tIN\tCNAME\tbob.\nbob.\t\t\t60\tIN\tA\t11.0.0.2\n",
+        ),
+        (
+            "dig carol | grep -oE 'status: [A-Z]+'; dig bob MX | grep -oE 'status: [A-Z]+|ANSWER: .'",
+            "status: NXDOMAIN\nstatus: NOERROR\nANSWER: 0\n",
+        ),
+        ("dig +tcp +short bob; dig +short ANY bob | sort", "11.0.0.2\n11.0.0.2\nfd00:11::b00:2\n"),
+        (
+            "dig +short localhost; dig +noedns +short alice; dig bob TYPE65280 | grep -oE 'status: [A-Z]+'",
+            "127.0.0.1\n11.0.0.1\nstatus: NOERROR\n",
+        ),
+        (
+            "dig +short CH TXT version.bind; dig CH TXT version.bind | grep -oE 'status: [A-Z]+'",
+            "status: REFUSED\n",
+        ),
+        ("host bob", "bob has address 11.0.0.2\nbob has IPv6 address fd00:11::b00:2\n"),
+        ("host carol", "Host carol not found: 3(NXDOMAIN)\n"),
+        (
+            "nslookup bob | grep -E '^(Server|Name|Address)'",
+            "Server:\t\t127.0.0.53\nAddress:\t127.0.0.53#53\nName:\tbob\nAddress: 11.0.0.2\nName:\tbob\nAddress: fd00:11::b00:2\n",
+        ),
+        (
+            "busybox nslookup bob | grep -E '^(Server|Name|Address)'",
+            "Server:\t\t127.0.0.53\nAddress:\t127.0.0.53:53\nName:\tbob\nAddress: 11.0.0.2\nName:\tbob\nAddress: fd00:11::b00:2\n",
+        ),
+        (
+            "getent hosts bob; getent ahostsv4 www.example.org | head -n 1",
+            "fd00:11::b00:2  bob\n11.0.0.2        STREAM bob\n",
+        ),
+        (python, "11.0.0.2 bob bob ['11.0.0.2', 'fd00:11::b00:2']\n"),
+        (
+            node,
+            "[ '11.0.0.2' ] [ 'fd00:11::b00:2' ] [ 'www.example.org' ]\n[ 'bob' ] 11.0.0.2\nENOTFOUND\nENODATA\n",
+        ),
+        (&go, &format!("{looked_up}{interfaces}")),
+    ]);
+}
+
+#[test]
+fn the_resolvers_of_c_libraries_ask_it() {
+    let expected = "bob: code 0, 1 records\n  type 1: 11.0.0.2\n";
+    for (libc, arguments) in [(Libc::Glibc, &["-lresolv"][..]), (Libc::Musl, &[])] {
+        let program = compile_with("resolves", libc, arguments).display().to_string();
+        assert_eq!(on_alice(&program, &["bob", "1"]), expected, "{libc:?}");
+        let alias = on_alice(&program, &["www.example.org", "28"]);
+        assert_eq!(
+            alias,
+            "www.example.org: code 0, 2 records\n  type 5: \n  type 28: fd00:11::b00:2\n"
+        );
+    }
+}
+
 /// The next image asks the simulation too, and sees nothing of how.
 #[test]
 fn names_outlive_an_exec() {

@@ -75,7 +75,7 @@ fn assert_refused(folder: &Folder, simulator: &PathBuf, guest: &PathBuf, version
 fn libraries_of_other_protocols_are_refused_with_the_documented_message() {
     let folder = Folder::new();
     let ours = ours();
-    for protocol in ["0.9", "1.0"] {
+    for protocol in ["0.99", "1.10"] {
         let guest = guest(&folder, protocol);
         assert_refused(&folder, &built().command, &guest, [protocol, &ours]);
     }
@@ -97,14 +97,14 @@ fn ours() -> String {
 #[test]
 fn an_older_minor_of_the_same_major_works() {
     let folder = Folder::new();
-    let simulator = build("shim-cli", "shim", "1.4", folder.path().join("shim"));
-    for protocol in ["1.3", "1.4"] {
+    let simulator = build("shim-cli", "shim", "1.14", folder.path().join("shim"));
+    for protocol in ["1.13", "1.14"] {
         let outcome = run(&folder, &simulator, &guest(&folder, protocol));
         assert_eq!(outcome.status, Status::Code(0), "{protocol}: {outcome:?}");
         assert!(has_run(&folder), "{protocol}: {outcome:?}");
     }
-    let newer = guest(&folder, "1.5");
-    assert_refused(&folder, &simulator, &newer, ["1.5", "1.4"]);
-    let other = guest(&folder, "0.9");
-    assert_refused(&folder, &simulator, &other, ["0.9", "1.4"]);
+    let newer = guest(&folder, "1.15");
+    assert_refused(&folder, &simulator, &newer, ["1.15", "1.14"]);
+    let other = guest(&folder, "0.99");
+    assert_refused(&folder, &simulator, &other, ["0.99", "1.14"]);
 }

@@ -16,20 +16,25 @@ const MAX_LINES: usize = 500;
 const LONG: &[(&str, &str)] = &[("crates/shim-abi/src/calls/table.rs", "a table: one line a call")];
 
 /// Crates without any unsafe code.
-const SAFE_CRATES: &[&str] = &["shim-kernel", "shim-sim", "shim-cli", "shim-gen", "shim-testkit"];
+const SAFE_CRATES: &[&str] =
+    &["shim-kernel", "shim-sim", "shim-cli", "shim-gen", "shim-testkit", "shim-patch"];
 
 /// What each crate of ours may depend on among ours.
 const DIRECTION: &[(&str, &[&str])] = &[
     ("shim-abi", &[]),
     ("shim-sync", &["shim-abi"]),
-    ("shim-arena", &[]),
-    ("shim", &["shim-abi", "shim-sync"]),
+    ("shim-arena", &["shim-abi"]),
+    ("shim", &["shim-abi", "shim-sync", "shim-arena", "shim-kernel"]),
     ("shim-preload", &[]),
     ("shim-kernel", &["shim-abi"]),
-    ("shim-supervisor", &["shim-abi", "shim-sync"]),
+    ("shim-patch", &["shim-abi"]),
+    ("shim-supervisor", &["shim-abi", "shim-sync", "shim-patch"]),
     ("shim-host", &["shim-abi", "shim-sync", "shim-arena", "shim-kernel", "shim-supervisor"]),
     ("shim-sim", &["shim-abi", "shim-kernel", "shim-supervisor", "shim-host", "shim-arena"]),
-    ("shim-cli", &["shim-abi", "shim-supervisor", "shim-host", "shim-sim", "shim-arena"]),
+    (
+        "shim-cli",
+        &["shim-abi", "shim-patch", "shim-supervisor", "shim-host", "shim-sim", "shim-arena"],
+    ),
     ("shim-gen", &["shim-abi"]),
     ("shim-testkit", &[]),
 ];
@@ -39,7 +44,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("shim-sync", &[]),
     ("shim", &["libc", "log", "rustix"]),
     ("shim-preload", &[]),
-    ("shim-kernel", &["libc"]),
+    ("shim-kernel", &["domain", "etherparse", "libc", "smallvec"]),
 ];
 
 /// Every text file of the repository that people write: path from the root, content.

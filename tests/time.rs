@@ -75,6 +75,15 @@ fn sleepers_see_their_time_pass() {
 }
 
 #[test]
+fn readings_are_right_at_all_instants_and_whatever_interrupts_them() {
+    let sleeps = ["1", "999998999", "7", "86400000000000", "123456789012345678", "1000000000"];
+    for libc in Libc::ALL {
+        let outcome = assert_same_with("readers", libc, &[], &sleeps);
+        assert!(outcome.text().ends_with("everywhere: right\n"), "{outcome:?}");
+    }
+}
+
+#[test]
 fn looking_at_the_clock_until_it_is_time_ends() {
     let poll = "import time; a=time.time()\nwhile time.time()-a < 1: pass\nprint(time.time()-a)";
     assert_waited(&guest_text(&["/usr/bin/python3", "-c", poll]), 1.0);

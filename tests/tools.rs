@@ -5,6 +5,7 @@
 //! the same executable natively. Static programs cannot be guests yet and are not here.
 
 use shim_testkit::guest::compile_with;
+use shim_testkit::run::MASK;
 use shim_testkit::{Libc, Run, Status, assert_same};
 
 /// Tool and arguments; each runs with a file's name, or reads the text from a pipe.
@@ -57,7 +58,7 @@ fn check(libc: Libc) {
     let program = compile_with("tools", libc, &["-lm"]);
     let text = text();
     for arguments in RUNS {
-        let run = Run::native(&program).args(*arguments).stdin(text.clone());
+        let run = Run::native(&program).args(*arguments).env(MASK.0, MASK.1).stdin(text.clone());
         let native = assert_same(&run, &[("text.txt", text.as_bytes())]);
         let is_death = arguments[0] == "die" && arguments[1] != "quietly";
         assert_eq!(matches!(native.status, Status::Signal(_)), is_death, "{arguments:?}");

@@ -24,7 +24,7 @@
 
 /* Protocol between library and simulator at the time of these headers. */
 #define SHIM_PROTOCOL_VERSION_MAJOR 0
-#define SHIM_PROTOCOL_VERSION_MINOR 2
+#define SHIM_PROTOCOL_VERSION_MINOR 11
 
 
 /**

@@ -14,8 +14,9 @@ use core::sync::atomic::Ordering::Relaxed;
 use shim_abi::calls::nr;
 use shim_abi::process::descriptor;
 
+use super::control_block;
 use super::environment::Found;
-use crate::local::random;
+use crate::local::{capabilities, random, reach, rseq::Area};
 use crate::native::descriptors::forget_closed;
 use crate::thread::Slot;
 use crate::{arch, sys};
@@ -26,11 +27,9 @@ const PR_GET_TID_ADDRESS: i32 = 40;
 
 /// Take over the image.
 pub fn take_over(slot: &Slot, found: &Found) {
-    let process = slot.process;
+    let process = slot.process.get();
     process.native_pid.store(native_id(nr::getpid), Relaxed);
     slot.thread.native_tid.store(native_id(nr::gettid), Relaxed);
-    read_ids(nr::getresuid, &process.user_ids);
-    read_ids(nr::getresgid, &process.group_ids);
     if let Some(path) = found.auxiliary_text(AT_EXECFN) {
         let bytes = path.to_bytes();
         let name = bytes.rsplit(|&b| b == b'/').next().unwrap_or(bytes);
@@ -39,6 +38,8 @@ pub fn take_over(slot: &Slot, found: &Found) {
     let images = process.images.load(Relaxed);
     process.images.store(images + 1, Relaxed);
     if images == 0 {
+        read_ids(nr::getresuid, &slot.thread.user_ids);
+        read_ids(nr::getresgid, &slot.thread.group_ids);
         for fd in 0..3 {
             process.set_descriptor(fd, descriptor::EXTERNAL);
         }
@@ -47,7 +48,8 @@ pub fn take_over(slot: &Slot, found: &Found) {
         reset_after_exec(slot);
     }
     replace_tid(slot);
-    take_rseq();
+    take_rseq(slot);
+    take_first_words(slot);
 }
 
 fn native_id(number: u32) -> u32 {
@@ -65,16 +67,15 @@ fn read_ids(number: u32, to: &[core::sync::atomic::AtomicU32; 3]) {
     }
 }
 
-/// execve(2): handlers become the default, what is ignored stays so; there is no alternate stack.
+/// execve(2): handlers become the default, what is ignored stays so; there is no alternate stack; the saved ids
+/// are the effective ones.
 fn reset_after_exec(slot: &Slot) {
-    for action in &slot.process.actions {
-        if action.handler.load(Relaxed) > 1 {
-            action.handler.store(0, Relaxed);
-        }
-        for word in [&action.flags, &action.restorer, &action.mask] {
-            word.store(0, Relaxed);
-        }
+    slot.process.reset_handlers();
+    for [_, effective, saved] in [&slot.thread.user_ids, &slot.thread.group_ids] {
+        saved.store(effective.load(Relaxed), Relaxed);
     }
+    capabilities::begin_image(slot);
+    reach::follow(slot);
     slot.thread.alt_stack_bytes.store(0, Relaxed);
     slot.thread.alt_stack_flags.store(0, Relaxed);
 }
@@ -88,16 +89,16 @@ fn replace_tid(slot: &Slot) {
     }
     let native = slot.thread.native_tid.load(Relaxed);
     let thread_pointer = arch::thread_pointer() as u64;
-    // glibc registers the word that holds the id; musl another one, and the id stands elsewhere in the
-    // block. Replace it wherever it is, within the block's first words.
+    // glibc registers the word that holds the id; musl another one, and the id stands elsewhere in the block.
     let near = |address: u64| address.wrapping_sub(thread_pointer) < 4096;
     if near(at) && replace_word(at, native, slot) {
         return;
     }
-    for offset in (0..256).step_by(4) {
-        if replace_word(thread_pointer + offset, native, slot) {
-            return;
-        }
+    let block = thread_pointer as *const [u64; control_block::WORDS];
+    // SAFETY: the libc's thread control block, which is larger and aligned as its first word, a pointer, is.
+    let block = unsafe { block.read() };
+    if let Some(offset) = control_block::id_offset(&block, native) {
+        replace_word(thread_pointer + offset as u64, native, slot);
     }
 }
 
@@ -115,7 +116,7 @@ fn replace_word(at: u64, native: u32, slot: &Slot) -> bool {
 
 /// glibc reads the processor's number from its rseq area, which the real kernel writes at every
 /// preemption. Unregister it and leave "processor 0" behind.
-fn take_rseq() {
+fn take_rseq(slot: &Slot) {
     const UNREGISTER: u64 = 1;
     const SIGNATURE: u64 = 0x5305_3053;
     const DEFAULT_BYTES: u64 = 32;
@@ -136,6 +137,24 @@ fn take_rseq() {
     if sys::call(nr::rseq, [area as u64, bytes, UNREGISTER, SIGNATURE, 0, 0]).is_ok() {
         // cpu_id_start, cpu_id.
         sys::store_word(area, 0);
+        let signature = SIGNATURE as u32;
+        slot.rseq.set(Some(Area { address: area as u64, bytes: bytes as u32, signature }));
+    }
+}
+
+const ROBUST_LIST_BYTES: u64 = 24;
+
+/// What a libc told the real kernel at its start: the list of robust locks, and the word to clear when the thread
+/// ends. Both are the simulated kernel's to follow: the ids in them are virtual. It finds them in the block.
+fn take_first_words(slot: &Slot) {
+    let (mut robust_list, mut bytes, mut cleared_word) = (0u64, 0u64, 0u64);
+    let args = [0, (&raw mut robust_list) as u64, (&raw mut bytes) as u64, 0, 0, 0];
+    let _ = sys::call(nr::get_robust_list, args);
+    let _ = sys::prctl(PR_GET_TID_ADDRESS, [(&raw mut cleared_word) as u64, 0, 0, 0]);
+    let _ = sys::call(nr::set_robust_list, [0, ROBUST_LIST_BYTES, 0, 0, 0, 0]);
+    let _ = sys::call(nr::set_tid_address, [0; 6]);
+    for (word, value) in slot.thread.first_words.iter().zip([robust_list, cleared_word]) {
+        word.store(value, Relaxed);
     }
 }
 

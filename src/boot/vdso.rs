@@ -38,10 +38,11 @@ pub fn redirect(found: &Found) {
     };
     let bytes = image.bytes();
     let writable = libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC;
-    let is_writable = protect(image.base, bytes, writable);
+    // The mapping cannot be split: its protection is changed as a whole.
+    let is_writable = sys::protect(image.base, bytes, writable).is_ok();
     for function in arch::VDSO_FUNCTIONS {
         if let Some(address) = symbols.find(function.name) {
-            let jump = arch::jump_to(function.stub_address());
+            let jump = arch::jump_to(function.door_address());
             if is_writable {
                 sys::store_bytes(address, &jump);
             } else if !write_through_proc(address, &jump) {
@@ -50,13 +51,8 @@ pub fn redirect(found: &Found) {
         }
     }
     if is_writable {
-        protect(image.base, bytes, libc::PROT_READ | libc::PROT_EXEC);
+        let _ = sys::protect(image.base, bytes, libc::PROT_READ | libc::PROT_EXEC);
     }
-}
-
-/// The mapping cannot be split: its protection is changed as a whole.
-fn protect(base: usize, bytes: usize, protection: i32) -> bool {
-    sys::call(nr::mprotect, [base as u64, bytes as u64, protection as u64, 0, 0, 0]).is_ok()
 }
 
 fn write_through_proc(address: usize, bytes: &[u8]) -> bool {

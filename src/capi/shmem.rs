@@ -231,8 +231,8 @@ pub unsafe extern "C" fn shim_host_name(
 
 /// Simulated time of the machine.
 ///
-/// It is the time of the last event of the machine, and does not move while a thread has control;
-/// for what the calling thread has been charged since, see shim_simtime_ns.
+/// It is the time at which the simulator last had control, and does not move while threads of the machine have it;
+/// for the calling thread's own time, see shim_simtime_ns.
 ///
 /// host: as shim_hostSharedMem returned it, or NULL.
 /// Returns: nanoseconds since the start of the simulation. 0 if host is NULL.
@@ -354,9 +354,10 @@ pub unsafe extern "C" fn shim_thread_native_tid(thread: *const ShimShmemThread) 
     unsafe { crate::capi_impl::shim_thread_native_tid(thread) }
 }
 
-/// Simulated time that the latency model has charged the thread.
+/// Simulated time that has passed for the thread since shim_host_simtime_ns.
 ///
-/// It counts from the moment at which the thread was last given control.
+/// It is what the latency model has charged, and what passed while threads of the machine waited for each other without
+/// the simulator. Of a thread that waits it says nothing.
 ///
 /// thread: as shim_threadSharedMem returned it, or NULL.
 /// Returns: nanoseconds. 0 if thread is NULL.

@@ -9,33 +9,48 @@
 
 use core::sync::atomic::Ordering::Relaxed;
 
+use shim_abi::calls::nr;
 use shim_abi::event::Request;
 use shim_abi::{Errno, SimTime};
 
 use crate::dispatch::Invocation;
-use crate::forward;
 use crate::guest_memory::{GuestAddr, write_value};
 use crate::thread::Slot;
+use crate::{forward, native};
 
 const NS_PER_SEC: u64 = 1_000_000_000;
 /// Resolution of the coarse clocks: a tick at 250 Hz.
 const COARSE_NS: u64 = 4_000_000;
 
 /// The thread's own simulated time, in nanoseconds since the simulation's start.
+#[inline(always)]
 pub fn thread_time_ns(slot: &Slot) -> u64 {
     slot.host.now_ns.load(Relaxed).saturating_add(slot.thread.charged_ns.load(Relaxed))
 }
 
 /// Charge the thread `ns` of simulated (and CPU) time.
+#[inline(always)]
 pub fn charge(slot: &Slot, ns: u64) {
-    let thread = slot.thread;
+    let thread = slot.thread.get();
     thread.charged_ns.store(thread.charged_ns.load(Relaxed).saturating_add(ns), Relaxed);
     thread.cpu_ns.store(thread.cpu_ns.load(Relaxed).saturating_add(ns), Relaxed);
+    // One thread of the host runs at a time, so nobody else adds to the process's.
+    let cpu_ns = &slot.process.cpu_ns;
+    cpu_ns.store(cpu_ns.load(Relaxed).saturating_add(ns), Relaxed);
 }
 
 /// Hand over if the thread's time has reached the instant up to which the host may run.
+#[inline(always)]
 pub fn respect_limit(slot: &Slot) {
-    while thread_time_ns(slot) >= slot.host.run_until_ns.load(Relaxed) {
+    if thread_time_ns(slot) >= slot.run_until_ns.get() {
+        hand_over_at_limit(slot);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn hand_over_at_limit(slot: &Slot) {
+    while thread_time_ns(slot) >= slot.run_until_ns.get() {
         forward::simple(slot, Request::Limit);
     }
 }
@@ -65,7 +80,7 @@ pub fn monotonic_ns(slot: &Slot) -> u64 {
 
 /// CPU time of the process.
 pub fn process_cpu_ns(slot: &Slot) -> u64 {
-    slot.process.cpu_ended_ns.load(Relaxed).saturating_add(slot.thread.cpu_ns.load(Relaxed))
+    slot.process.cpu_ns.load(Relaxed)
 }
 
 /// The time stamp counter.
@@ -94,7 +109,8 @@ fn read(slot: &Slot, clock: i32) -> Result<u64, Errno> {
 }
 
 /// A process's or thread's CPU clock: the id holds the inverted pid in its upper bits, 4 for a thread,
-/// and the kind (2: all CPU time); 3 in the low bits is a descriptor's clock. See clock_getcpuclockid(3).
+/// and the kind (2: all CPU time); 3 in the low bits is a descriptor's clock. What others used the kernel knows
+/// exactly, for they do not run now. See clock_getcpuclockid(3).
 fn read_cpu_clock(slot: &Slot, clock: i32) -> Result<u64, Errno> {
     const PER_THREAD: i32 = 4;
     const KIND: i32 = 3;
@@ -102,15 +118,16 @@ fn read_cpu_clock(slot: &Slot, clock: i32) -> Result<u64, Errno> {
     if clock & KIND == KIND {
         return Err(Errno::EINVAL);
     }
-    let own = if clock & PER_THREAD != 0 { &slot.thread.tid } else { &slot.process.pid };
-    if id != 0 && id != own.load(Relaxed) {
-        return Err(Errno::EINVAL);
+    let is_thread = clock & PER_THREAD != 0;
+    let own = if is_thread { &slot.thread.tid } else { &slot.process.pid };
+    if id == 0 || id == own.load(Relaxed) {
+        return Ok(if is_thread { slot.thread.cpu_ns.load(Relaxed) } else { process_cpu_ns(slot) });
     }
-    Ok(if clock & PER_THREAD != 0 {
-        slot.thread.cpu_ns.load(Relaxed)
-    } else {
-        process_cpu_ns(slot)
-    })
+    let mut time = [0u64; 2];
+    let args = [clock as u32 as u64, time.as_mut_ptr() as u64, 0, 0, 0, 0];
+    let call = forward::Forwarded::new(slot, nr::clock_gettime, args);
+    native::result(call.send_into(&mut time))?;
+    Ok(time[0].saturating_mul(NS_PER_SEC).saturating_add(time[1]))
 }
 
 fn timespec(ns: u64) -> [u64; 2] {

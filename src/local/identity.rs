@@ -7,11 +7,9 @@
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use shim_abi::Errno;
-use shim_abi::calls::nr;
 
 use crate::dispatch::Invocation;
 use crate::guest_memory::{GuestAddr, write_value};
-use crate::native;
 
 /// getpid()
 pub fn getpid(call: &mut Invocation<'_>) -> Result<i64, Errno> {
@@ -33,42 +31,24 @@ pub fn getpgrp(call: &mut Invocation<'_>) -> Result<i64, Errno> {
     Ok(call.slot.process.group.load(Relaxed).into())
 }
 
-fn of_process(call: &Invocation<'_>, id: &AtomicU32) -> Result<i64, Errno> {
-    let pid = call.args[0] as u32;
-    if pid != 0 && pid != call.slot.process.pid.load(Relaxed) {
-        return Err(Errno::ESRCH);
-    }
-    Ok(id.load(Relaxed).into())
-}
-
-/// getpgid(pid)
-pub fn getpgid(call: &mut Invocation<'_>) -> Result<i64, Errno> {
-    of_process(call, &call.slot.process.group)
-}
-
-/// getsid(pid)
-pub fn getsid(call: &mut Invocation<'_>) -> Result<i64, Errno> {
-    of_process(call, &call.slot.process.session)
-}
-
 /// getuid()
 pub fn getuid(call: &mut Invocation<'_>) -> Result<i64, Errno> {
-    Ok(call.slot.process.user_ids[0].load(Relaxed).into())
+    Ok(call.slot.thread.user_ids[0].load(Relaxed).into())
 }
 
 /// geteuid()
 pub fn geteuid(call: &mut Invocation<'_>) -> Result<i64, Errno> {
-    Ok(call.slot.process.user_ids[1].load(Relaxed).into())
+    Ok(call.slot.thread.user_ids[1].load(Relaxed).into())
 }
 
 /// getgid()
 pub fn getgid(call: &mut Invocation<'_>) -> Result<i64, Errno> {
-    Ok(call.slot.process.group_ids[0].load(Relaxed).into())
+    Ok(call.slot.thread.group_ids[0].load(Relaxed).into())
 }
 
 /// getegid()
 pub fn getegid(call: &mut Invocation<'_>) -> Result<i64, Errno> {
-    Ok(call.slot.process.group_ids[1].load(Relaxed).into())
+    Ok(call.slot.thread.group_ids[1].load(Relaxed).into())
 }
 
 fn store_ids(call: &Invocation<'_>, ids: &[AtomicU32; 3]) -> Result<i64, Errno> {
@@ -80,33 +60,12 @@ fn store_ids(call: &Invocation<'_>, ids: &[AtomicU32; 3]) -> Result<i64, Errno> 
 
 /// getresuid(real, effective, saved)
 pub fn getresuid(call: &mut Invocation<'_>) -> Result<i64, Errno> {
-    store_ids(call, &call.slot.process.user_ids)
+    store_ids(call, &call.slot.thread.user_ids)
 }
 
 /// getresgid(real, effective, saved)
 pub fn getresgid(call: &mut Invocation<'_>) -> Result<i64, Errno> {
-    store_ids(call, &call.slot.process.group_ids)
-}
-
-/// set_tid_address(where): the kernel clears the word when the thread ends; the id is virtual.
-pub fn set_tid_address(call: &mut Invocation<'_>) -> Result<i64, Errno> {
-    native::execute(nr::set_tid_address, call.args);
-    gettid(call)
-}
-
-/// set_robust_list(head, size)
-pub fn set_robust_list(call: &mut Invocation<'_>) -> Result<i64, Errno> {
-    native::result(native::execute(nr::set_robust_list, call.args))
-}
-
-/// get_robust_list(tid, head, size)
-pub fn get_robust_list(call: &mut Invocation<'_>) -> Result<i64, Errno> {
-    let tid = call.args[0] as u32;
-    if tid != 0 && tid != call.slot.thread.tid.load(Relaxed) {
-        return Err(Errno::ESRCH);
-    }
-    let [_, head, size, ..] = call.args;
-    native::result(native::execute(nr::get_robust_list, [0, head, size, 0, 0, 0]))
+    store_ids(call, &call.slot.thread.group_ids)
 }
 
 /// getcpu(cpu, node, unused): a guest thread is always on processor 0.
@@ -116,11 +75,6 @@ pub fn getcpu(call: &mut Invocation<'_>) -> Result<i64, Errno> {
             write_value(GuestAddr(address), &0u32)?;
         }
     }
-    Ok(0)
-}
-
-/// sched_yield(): nobody else of this host can run yet.
-pub fn sched_yield(_call: &mut Invocation<'_>) -> Result<i64, Errno> {
     Ok(0)
 }
 

@@ -75,12 +75,12 @@ pub fn rt_sigaction(call: &mut Invocation<'_>) -> Result<i64, Errno> {
 /// which takes no time.
 fn discard(slot: &Slot, signal: u32) {
     let bit = 1u64 << (signal - 1);
-    let thread = slot.thread;
+    let thread = slot.thread.get();
     while thread.pending_signals.load(Relaxed) & thread.signal_mask.load(Relaxed) & bit != 0 {
         let set = [bit, 0];
         let at = (&raw const set) as u64;
         let args = [at, 0, 0, SET_BYTES, 0, 0];
-        if forward::syscall_with(slot, nr::rt_sigtimedwait, args, at, &set) < 0 {
+        if forward::syscall_with(slot, nr::rt_sigtimedwait, args, &set) < 0 {
             break;
         }
     }
@@ -116,7 +116,7 @@ pub fn rt_sigpending(call: &mut Invocation<'_>) -> Result<i64, Errno> {
     if bytes > SET_BYTES {
         return Err(Errno::EINVAL);
     }
-    let thread = call.slot.thread;
+    let thread = call.slot.thread.get();
     let pending = thread.pending_signals.load(Relaxed) & thread.signal_mask.load(Relaxed);
     crate::guest_memory::write_bytes(GuestAddr(set), &pending.to_le_bytes()[..bytes as usize])?;
     Ok(0)
@@ -141,7 +141,7 @@ pub struct AltStack {
 impl AltStack {
     /// The thread's alternate stack.
     pub fn of(slot: &Slot) -> AltStack {
-        let thread = slot.thread;
+        let thread = slot.thread.get();
         let bytes = thread.alt_stack_bytes.load(Relaxed);
         let flags = thread.alt_stack_flags.load(Relaxed);
         AltStack {
@@ -152,7 +152,7 @@ impl AltStack {
     }
     /// Make this the thread's alternate stack.
     pub fn store(self, slot: &Slot) {
-        let thread = slot.thread;
+        let thread = slot.thread.get();
         thread.alt_stack_pointer.store(self.pointer, Relaxed);
         thread.alt_stack_bytes.store(self.bytes, Relaxed);
         thread.alt_stack_flags.store(self.flags, Relaxed);

@@ -7,6 +7,7 @@
 use shim_abi::names::{LOOPBACK_NAMES, Names};
 
 use super::{Address, LOOPBACK_V4, LOOPBACK_V6, unmapped};
+use crate::boot;
 use crate::thread::Slot;
 
 /// Index of the loopback interface.
@@ -38,7 +39,7 @@ impl Machine {
         let ipv4 = (host.ipv4.to_ne_bytes(), host.ipv4_prefix_bits.min(32));
         let ipv6 = (host.ipv6, host.ipv6_prefix_bits.min(128));
         Machine {
-            names: slot.names,
+            names: boot::names(slot),
             ipv4: Some(ipv4).filter(|_| host.ipv4 != 0),
             ipv6: Some(ipv6).filter(|_| host.ipv6 != [0; 16]),
             is_host: true,

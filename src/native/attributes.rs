@@ -13,9 +13,8 @@ use super::times::{self, NewTimes};
 use crate::dispatch::Invocation;
 use crate::guest_memory::{GuestAddr, read_value};
 use crate::local::clock::realtime_ns;
-use crate::native;
-use crate::sys;
 use crate::thread::Slot;
+use crate::{native, objects, sys};
 
 const NS_PER_SEC: u64 = 1_000_000_000;
 const UTIME_NOW: i64 = 0x3fff_ffff;
@@ -26,7 +25,7 @@ pub fn by_path(call: &mut Invocation<'_>) -> Result<i64, Errno> {
     let is_link_itself = matches!(call.number, nr::lchown | nr::lsetxattr | nr::lremovexattr);
     let flags = if is_link_itself { libc::AT_SYMLINK_NOFOLLOW } else { 0 };
     let [path, rest @ ..] = call.args;
-    by_name(call, sys::AT_FDCWD, path, flags, |address| {
+    by_name(call, sys::AT_FDCWD, path, flags, [rest[0], rest[1]], |address| {
         let [b, c, d, e, f] = rest;
         [address, b, c, d, e, f]
     })
@@ -41,7 +40,7 @@ pub fn at_path(call: &mut Invocation<'_>) -> Result<i64, Errno> {
         _ => 0,
     };
     let flags = at_flags as i32 & (libc::AT_SYMLINK_NOFOLLOW | libc::AT_EMPTY_PATH);
-    by_name(call, dir, path, flags, |address| {
+    by_name(call, dir, path, flags, [rest[0], rest[1]], |address| {
         let [c, d, e, f] = rest;
         [dir, address, c, d, e, f]
     })
@@ -52,9 +51,13 @@ fn by_name(
     dir: u64,
     path: u64,
     flags: i32,
+    values: [u64; 2],
     args: impl Fn(u64) -> [u64; 6],
 ) -> Result<i64, Errno> {
     let path = Path::read(call.slot, path)?;
+    if let Some(fd) = objects::paths::object_at(call.slot, dir, &path, flags) {
+        return objects::status::set_attributes_by_name(call, fd, values);
+    }
     let done = native::result(native::execute(call.number, args(path.address())))?;
     times::touch(call.slot, dir, path.as_c_str(), flags, NewTimes::default());
     Ok(done)
@@ -154,8 +157,15 @@ fn set_times(
         0 => None,
         _ => Some(Path::read(slot, path)?),
     };
-    if path.is_none() {
-        visible(slot, dir)?;
+    match &path {
+        None => {
+            visible(slot, dir)?;
+        }
+        Some(path) => {
+            if let Some(fd) = objects::paths::object_at(slot, dir, path, flags as i32) {
+                return objects::status::set_times(slot, fd, pair);
+            }
+        }
     }
     // Nothing to set succeeds whatever the path is, on Linux too.
     if pair.iter().all(|time| time[1] == UTIME_OMIT) {

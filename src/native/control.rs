@@ -1,15 +1,20 @@
 //! Process control: prctl(2), arch_prctl(2), personality(2), each by a table of its own.
 //!
 //! An operation in. Always true: what the shim lives by (dispatch of system calls, the time stamp
-//! counter's trap, the GS base, the parent-death signal) cannot be changed by a guest; what only the real
-//! kernel knows is asked there; the rest is EINVAL and named.
+//! counter's trap, the GS base) cannot be changed by a guest; what only the real kernel knows is asked there,
+//! what the virtual one knows is forwarded; the rest is EINVAL and named.
+
+use core::sync::atomic::Ordering::Relaxed;
 
 use shim_abi::Errno;
 use shim_abi::calls::nr;
 
+use super::seccomp;
 use crate::dispatch::Invocation;
 use crate::guest_memory::{GuestAddr, read_text, write_value};
-use crate::{native, trace};
+use crate::local::capabilities::{self, SETPCAP};
+use crate::thread::Slot;
+use crate::{forward, native, trace};
 
 const PR_SET_VMA: i32 = 0x5356_4d41;
 const PR_GET_TSC: i32 = 25;
@@ -27,7 +32,10 @@ pub fn prctl(call: &mut Invocation<'_>) -> Result<i64, Errno> {
         libc::PR_SET_NAME => {
             let mut name = [0; 16];
             let (len, _) = read_text(GuestAddr(a), &mut name[..15])?;
-            call.slot.process.program.store(&name[..len]);
+            // The process is called as its first thread is.
+            if call.slot.thread.tid.load(Relaxed) == call.slot.process.pid.load(Relaxed) {
+                call.slot.process.program.store(&name[..len]);
+            }
             native::result(native::execute(nr::prctl, call.args))
         }
         libc::PR_GET_NAME
@@ -36,30 +44,46 @@ pub fn prctl(call: &mut Invocation<'_>) -> Result<i64, Errno> {
         | libc::PR_GET_SECUREBITS
         | libc::PR_GET_TIMERSLACK
         | libc::PR_SET_TIMERSLACK
-        | libc::PR_GET_NO_NEW_PRIVS
-        | libc::PR_SET_NO_NEW_PRIVS
+        | libc::PR_SET_KEEPCAPS
         | libc::PR_SET_THP_DISABLE
         | libc::PR_GET_THP_DISABLE
-        | libc::PR_GET_TID_ADDRESS
         | libc::PR_CAP_AMBIENT
         | libc::PR_GET_SPECULATION_CTRL
+        | libc::PR_SET_SPECULATION_CTRL
         | libc::PR_MCE_KILL_GET
         | PR_GET_MDWE
         | PR_GET_AUXV
         | PR_SET_VMA => native::result(native::execute(nr::prctl, call.args)),
+        // Natively nobody gains privileges; the guest sees what it set.
+        libc::PR_GET_NO_NEW_PRIVS if (a, b, c, d) == (0, 0, 0, 0) => {
+            Ok(call.slot.has_no_new_privileges.get().into())
+        }
+        libc::PR_SET_NO_NEW_PRIVS if (a, b, c, d) == (1, 0, 0, 0) => {
+            call.slot.has_no_new_privileges.set(true);
+            Ok(0)
+        }
+        libc::PR_GET_NO_NEW_PRIVS | libc::PR_SET_NO_NEW_PRIVS => Err(Errno::EINVAL),
         // A guest of another user's would close its memory to the simulator.
         libc::PR_GET_DUMPABLE => Ok(1),
         libc::PR_SET_DUMPABLE if a <= 1 => Ok(0),
-        libc::PR_GET_SECCOMP => Ok(0),
-        libc::PR_GET_PDEATHSIG => write_value(GuestAddr(a), &0u32).map(|()| 0),
-        libc::PR_SET_PDEATHSIG if a <= 64 => {
-            trace::lack(
-                call.slot,
-                format_args!("prctl PR_SET_PDEATHSIG (accepted, not carried out)"),
-            );
-            Ok(0)
+        libc::PR_GET_SECCOMP if call.slot.has_seccomp_filter.get() => {
+            Ok(i64::from(seccomp::MODE_FILTER))
         }
-        libc::PR_GET_CHILD_SUBREAPER => write_value(GuestAddr(a), &0u32).map(|()| 0),
+        libc::PR_GET_SECCOMP => Ok(0),
+        libc::PR_SET_SECCOMP if a == u64::from(seccomp::MODE_FILTER) => {
+            seccomp::filter(call.slot, 0, b)
+        }
+        libc::PR_SET_SECCOMP if a == 1 => seccomp::strict(call.slot),
+        libc::PR_SET_PDEATHSIG
+        | libc::PR_GET_PDEATHSIG
+        | libc::PR_SET_CHILD_SUBREAPER
+        | libc::PR_GET_CHILD_SUBREAPER
+        | libc::PR_GET_TID_ADDRESS => {
+            native::result(forward::syscall(call.slot, nr::prctl, call.args))
+        }
+        libc::PR_CAPBSET_DROP => drop_capability(call.slot, a),
+        libc::PR_SET_SECUREBITS => Err(refuse_privileged(call.slot, "PR_SET_SECUREBITS")),
+        libc::PR_SET_MM => set_memory_map(call.slot, a, [c, d]),
         PR_GET_TSC => write_value(GuestAddr(a), &PR_TSC_ENABLE).map(|()| 0),
         PR_SET_TSC if a == u64::from(PR_TSC_ENABLE) => Ok(0),
         PR_SET_MDWE if (a, b, c, d) == (0, 0, 0, 0) => Ok(0),
@@ -68,6 +92,42 @@ pub fn prctl(call: &mut Invocation<'_>) -> Result<i64, Errno> {
             Err(Errno::EINVAL)
         }
     }
+}
+
+/// What only a privileged process may do natively, and no guest: EPERM.
+fn refuse_privileged(slot: &Slot, name: &str) -> Errno {
+    if capabilities::has(slot, SETPCAP) {
+        trace::lack(slot, format_args!("prctl {name}"));
+    }
+    Errno::EPERM
+}
+
+/// PR_CAPBSET_DROP: as capset(2), accepted from a privileged process and not carried out.
+fn drop_capability(slot: &Slot, capability: u64) -> Result<i64, Errno> {
+    const LAST: u64 = 40;
+    if !capabilities::has(slot, SETPCAP) {
+        return Err(Errno::EPERM);
+    }
+    if capability > LAST {
+        return Err(Errno::EINVAL);
+    }
+    trace::lack(slot, format_args!("prctl PR_CAPBSET_DROP (accepted, not carried out)"));
+    Ok(0)
+}
+
+/// PR_SET_MM: a guest's map of memory is what it is.
+fn set_memory_map(slot: &Slot, option: u64, [size, rest]: [u64; 2]) -> Result<i64, Errno> {
+    const WITH_SIZE: [i32; 3] =
+        [libc::PR_SET_MM_AUXV, libc::PR_SET_MM_MAP, libc::PR_SET_MM_MAP_SIZE];
+    let has_size = WITH_SIZE.contains(&(option as i32));
+    if rest != 0 || size != 0 && !has_size {
+        return Err(Errno::EINVAL);
+    }
+    if has_size && option as i32 != libc::PR_SET_MM_AUXV {
+        trace::lack(slot, format_args!("prctl PR_SET_MM_MAP"));
+        return Err(Errno::EINVAL);
+    }
+    Err(refuse_privileged(slot, "PR_SET_MM"))
 }
 
 const ARCH_SET_GS: i32 = 0x1001;

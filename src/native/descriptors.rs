@@ -11,15 +11,31 @@ use shim_abi::Errno;
 use shim_abi::calls::nr;
 use shim_abi::process::descriptor;
 
-use super::times;
+use super::{locks, times};
 use crate::dispatch::Invocation;
 use crate::thread::Slot;
-use crate::{native, sys, trace};
+use crate::{forward, native, objects, sys, trace};
 
 /// A descriptor that the guest may name.
 pub fn visible(slot: &Slot, fd: u64) -> Result<u32, Errno> {
     let fd = fd as u32;
     if fd < slot.first_hidden { Ok(fd) } else { Err(Errno::EBADF) }
+}
+
+/// EBADF if `fd` is not open.
+pub fn check_open(slot: &Slot, fd: u32) -> Result<(), Errno> {
+    visible(slot, fd.into())?;
+    sys::call(nr::fcntl, [fd.into(), libc::F_GETFD as u64, 0, 0, 0, 0]).map(drop)
+}
+
+/// EBADF if `fd` is not open, or for its path only.
+pub fn check_usable(slot: &Slot, fd: u32) -> Result<(), Errno> {
+    visible(slot, fd.into())?;
+    let flags = sys::call(nr::fcntl, [fd.into(), libc::F_GETFL as u64, 0, 0, 0, 0])?;
+    // What the shim itself opens in that way stands for something else.
+    let is_path = flags & libc::O_PATH as u64 != 0;
+    let is_own = [descriptor::VIRTUAL, descriptor::RANDOM].contains(&slot.process.descriptor(fd));
+    if is_path && !is_own { Err(Errno::EBADF) } else { Ok(()) }
 }
 
 fn forget(slot: &Slot, fd: u32) {
@@ -32,7 +48,13 @@ pub fn close(call: &mut Invocation<'_>) -> Result<i64, Errno> {
     times::flush_descriptor(call.slot, fd);
     let result = native::result(native::execute(nr::close, call.args));
     if result != Err(Errno::EBADF) {
+        let was_virtual = objects::is_virtual(call.slot, fd);
         forget(call.slot, fd);
+        if was_virtual {
+            objects::closed(call.slot, fd);
+        } else {
+            locks::released(call.slot);
+        }
     }
     result
 }
@@ -43,10 +65,12 @@ pub fn dup(call: &mut Invocation<'_>) -> Result<i64, Errno> {
     let new = native::result(native::execute(nr::dup, call.args))? as u32;
     super::open::admit(call.slot, new)?;
     copy_note(call.slot, fd, new);
+    objects::copied(call.slot, fd, new, 0, false);
     Ok(new.into())
 }
 
-fn copy_note(slot: &Slot, from: u32, to: u32) {
+/// `to` is now of the kind that `from` is of.
+pub fn copy_note(slot: &Slot, from: u32, to: u32) {
     slot.process.set_descriptor(to, slot.process.descriptor(from));
 }
 
@@ -58,8 +82,14 @@ pub fn dup_onto(call: &mut Invocation<'_>) -> Result<i64, Errno> {
         return Err(Errno::EBADF);
     }
     times::flush_descriptor(call.slot, to);
+    let replaced = objects::is_virtual(call.slot, to);
     let new = native::result(native::execute(call.number, call.args))?;
     copy_note(call.slot, from, to);
+    if from != to {
+        let flags = if call.number == nr::dup3 { call.args[2] } else { 0 };
+        objects::copied(call.slot, from, to, flags, replaced);
+        locks::released(call.slot);
+    }
     Ok(new)
 }
 
@@ -76,6 +106,7 @@ pub fn close_range(call: &mut Invocation<'_>) -> Result<i64, Errno> {
     if first > last {
         return Ok(0);
     }
+    let has_virtual = (first..=last).any(|fd| objects::is_virtual(call.slot, fd));
     if flags & CLOEXEC == 0 {
         for fd in first..=last {
             times::flush_descriptor(call.slot, fd);
@@ -83,7 +114,12 @@ pub fn close_range(call: &mut Invocation<'_>) -> Result<i64, Errno> {
         }
     }
     let args = [first.into(), last.into(), flags & CLOEXEC, 0, 0, 0];
-    native::result(native::execute(nr::close_range, args))
+    let done = native::result(native::execute(nr::close_range, args))?;
+    if has_virtual {
+        forward::syscall(call.slot, nr::close_range, args);
+    }
+    locks::released(call.slot);
+    Ok(done)
 }
 
 /// fcntl(fd, operation, argument)
@@ -101,43 +137,47 @@ pub fn fcntl(call: &mut Invocation<'_>) -> Result<i64, Errno> {
             let new = run(call.args)? as u32;
             super::open::admit(slot, new)?;
             copy_note(slot, from, new);
+            let is_close_on_exec = operation as i32 == libc::F_DUPFD_CLOEXEC;
+            let flags = if is_close_on_exec { libc::O_CLOEXEC as u64 } else { 0 };
+            objects::copied(slot, from, new, flags, false);
             Ok(new.into())
         }
+        libc::F_SETFD => set_close_on_exec(slot, from, argument),
+        libc::F_GETFD => run(call.args),
+        libc::F_SETLKW | libc::F_OFD_SETLKW if objects::is_virtual(slot, from) => {
+            locks::set_waiting_for_object(call)
+        }
+        _ if objects::is_virtual(slot, from) => objects::forward(call),
         libc::F_GETFL if slot.process.descriptor(from) == descriptor::RANDOM => {
             run(call.args).map(|flags| flags & !i64::from(libc::O_PATH))
         }
-        libc::F_GETFD
-        | libc::F_SETFD
-        | libc::F_GETFL
+        libc::F_GETFL
         | libc::F_SETFL
-        | libc::F_GETLK
-        | libc::F_SETLK
-        | libc::F_OFD_GETLK
-        | libc::F_OFD_SETLK
         | libc::F_GETOWN
         | libc::F_GETPIPE_SZ
         | libc::F_SETPIPE_SZ
         | libc::F_ADD_SEALS
         | libc::F_GET_SEALS
         | F_GET_RW_HINT..=F_SET_FILE_RW_HINT => run(call.args),
-        waiting @ (libc::F_SETLKW | libc::F_OFD_SETLKW) => {
-            let once = if waiting == libc::F_SETLKW { libc::F_SETLK } else { libc::F_OFD_SETLK };
-            match run([fd, once as u64, argument, 0, 0, 0]) {
-                Err(Errno::EAGAIN | Errno::EACCES) => {
-                    trace::lack(
-                        slot,
-                        format_args!("waiting for a record lock that another process holds"),
-                    );
-                    Err(Errno::EDEADLK)
-                }
-                other => other,
-            }
-        }
+        libc::F_SETLK | libc::F_OFD_SETLK => locks::set_once(call),
+        libc::F_SETLKW | libc::F_OFD_SETLKW => locks::set_waiting(call),
+        libc::F_GETLK | libc::F_OFD_GETLK => locks::get(call),
         other => {
+            check_usable(slot, from)?;
             trace::lack(slot, format_args!("fcntl operation {other}"));
             Err(Errno::EINVAL)
         }
     }
+}
+
+/// Set or clear FD_CLOEXEC.
+pub fn set_close_on_exec(slot: &Slot, fd: u32, flags: u64) -> Result<i64, Errno> {
+    let args = [fd.into(), libc::F_SETFD as u64, flags, 0, 0, 0];
+    let done = sys::call(nr::fcntl, args)?;
+    if objects::is_virtual(slot, fd) {
+        forward::syscall(slot, nr::fcntl, args);
+    }
+    Ok(done as i64)
 }
 
 const F_GET_RW_HINT: i32 = 1035;
@@ -145,15 +185,16 @@ const F_SET_FILE_RW_HINT: i32 = 1038;
 
 /// flock(fd, operation)
 pub fn flock(call: &mut Invocation<'_>) -> Result<i64, Errno> {
-    let [fd, operation, ..] = call.args;
-    visible(call.slot, fd)?;
-    let waits = operation as i32 & libc::LOCK_NB == 0;
-    let once = operation | libc::LOCK_NB as u64;
-    let result = native::result(native::execute(nr::flock, [fd, once, 0, 0, 0, 0]));
-    if waits && result == Err(Errno::EAGAIN) {
-        trace::lack(call.slot, format_args!("waiting for a file lock that is held elsewhere"));
+    visible(call.slot, call.args[0])?;
+    locks::flock(call)
+}
+
+/// The same for an object: the simulator keeps the lock.
+pub fn flock_object(call: &mut Invocation<'_>) -> Result<i64, Errno> {
+    match call.args[1] as i32 & libc::LOCK_NB {
+        0 => locks::until_free(call.slot, |_| objects::forward(call)),
+        _ => objects::forward(call),
     }
-    result
 }
 
 /// lseek(fd, offset, origin): a random device has no position, and seeking in it changes nothing.

@@ -35,7 +35,7 @@ pub fn symlink(call: &mut Invocation<'_>) -> Result<i64, Errno> {
     let [a, b, c, ..] = call.args;
     let (target, dir, path) =
         if call.number == nr::symlink { (a, sys::AT_FDCWD, b) } else { (a, b, c) };
-    let target = Path::read(call.slot, target)?;
+    let target = Path::read_verbatim(target)?;
     let path = Path::read(call.slot, path)?;
     sys::call(nr::symlinkat, [target.address(), dir, path.address(), 0, 0, 0])?;
     times::touch(call.slot, dir, path.as_c_str(), NOFOLLOW, times::all_new(call.slot));

@@ -12,7 +12,7 @@ use core::ffi::CStr;
 use core::sync::atomic::Ordering::Relaxed;
 
 use shim_abi::Errno;
-use shim_abi::calls::nr;
+use shim_abi::calls::{PSEUDO_REPLACE_IMAGE, nr};
 use shim_abi::handoff::{HANDOFF_VARIABLE, HIDDEN_PRELOAD_VARIABLE};
 
 use shim_abi::process::KICK_SIGNAL;
@@ -21,8 +21,9 @@ use super::paths::Path;
 use super::times;
 use crate::dispatch::Invocation;
 use crate::guest_memory::{GuestAddr, read_bytes, read_text, read_value};
+use crate::local::reach;
 use crate::thread::Slot;
-use crate::{boot, native, sys};
+use crate::{boot, forward, native, objects, sys};
 
 /// Most environment variables that are looked at.
 const MAX_VARIABLES: usize = 1 << 20;
@@ -42,6 +43,13 @@ pub fn execveat(call: &mut Invocation<'_>) -> Result<i64, Errno> {
     if flags & !known != 0 {
         return Err(Errno::EINVAL);
     }
+    let is_itself = flags & libc::AT_EMPTY_PATH as u64 != 0;
+    if is_itself
+        && objects::is_virtual(call.slot, dir as u32)
+        && read_value::<u8>(GuestAddr(path))? == 0
+    {
+        return Err(Errno::EACCES);
+    }
     replace(call.slot, dir, path, arguments, environment, flags as i32)
 }
 
@@ -55,21 +63,40 @@ fn replace(
 ) -> Result<i64, Errno> {
     let path = Path::read(slot, path)?;
     image::check(slot, dir, &path, flags)?;
+    if slot.reaches_as_another.get() {
+        let flags = (flags | libc::AT_EACCESS) as u64;
+        let args = [dir, path.address(), libc::X_OK as u64, flags, 0, 0];
+        native::result(native::execute(nr::faccessat2, args))?;
+    }
     let mut environment = Environment::read(slot, environment)?;
     let handoff = hand_off(slot)?;
     environment.add_ours(slot, handoff);
     times::flush(slot);
+    tell_of_replacement(slot, 0);
     // A kick that is under way must not kill the next image, which has no handler for it yet.
     sys::block_only(KICK_SIGNAL);
     slot.process.is_executing.store(1, Relaxed);
+    slot.thread.spins.store(slot.spins.get(), Relaxed);
     boot::release_processor(slot);
+    slot.exec_mapping.set(Some((environment.mapping, environment.bytes)));
     let args = [dir, path.address(), arguments, environment.array as u64, flags as u64, 0];
-    let error = native::execute(nr::execveat, args);
+    // An image that begins as somebody else than its process would not load our library.
+    let error = reach::as_simulator(slot, || native::execute(nr::execveat, args));
+    slot.exec_mapping.set(None);
     boot::take_processor(slot);
     slot.process.is_executing.store(0, Relaxed);
     sys::set_native_mask(0);
     sys::close(handoff);
+    tell_of_replacement(slot, 1);
     native::result(error)
+}
+
+/// Tell the simulator that this image is about to end, or that it goes on. A signal that comes with the answer would be
+/// lost with the image: it waits for the next one.
+fn tell_of_replacement(slot: &Slot, stage: u64) {
+    let mask = slot.thread.signal_mask.swap(u64::MAX, Relaxed);
+    forward::syscall(slot, PSEUDO_REPLACE_IMAGE, [stage, 0, 0, 0, 0, 0]);
+    slot.thread.signal_mask.store(mask, Relaxed);
 }
 
 /// A descriptor, out of the guest's sight, that tells the next image where its blocks are.
@@ -80,7 +107,7 @@ fn hand_off(slot: &Slot) -> Result<u32, Errno> {
     let high = sys::call(nr::fcntl, [low.into(), libc::F_DUPFD as u64, hidden, 0, 0, 0]);
     sys::close(low);
     let high = high? as u32;
-    match sys::write_all(high, &slot.handoff.to_bytes()) {
+    match sys::write_all(high, &slot.handoff.get().to_bytes()) {
         Ok(()) => Ok(high),
         Err(errno) => {
             sys::close(high);

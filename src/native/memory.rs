@@ -11,7 +11,7 @@ use shim_abi::process::descriptor;
 use super::descriptors::visible;
 use super::times;
 use crate::dispatch::Invocation;
-use crate::{native, trace};
+use crate::{native, objects, patch, trace};
 
 /// mmap(address, bytes, protection, flags, fd, offset)
 pub fn mmap(call: &mut Invocation<'_>) -> Result<i64, Errno> {
@@ -24,17 +24,42 @@ pub fn mmap(call: &mut Invocation<'_>) -> Result<i64, Errno> {
     }
     if flags & libc::MAP_ANONYMOUS == 0 {
         let fd = visible(call.slot, fd)?;
-        if call.slot.process.descriptor(fd) == descriptor::RANDOM {
-            return Err(Errno::ENODEV);
+        match call.slot.process.descriptor(fd) {
+            descriptor::RANDOM => return Err(Errno::ENODEV),
+            descriptor::VIRTUAL => return Err(objects::status::mmap_error(call.slot, fd)),
+            _ => {}
         }
         let mapped = native::result(native::execute(nr::mmap, call.args))?;
+        if is_fixed {
+            patch::forget(call.slot, address, bytes);
+        }
+        if protection as i32 & libc::PROT_EXEC != 0 {
+            let is_unchanged = protection as i32 & libc::PROT_WRITE == 0;
+            patch::has_new_code(call.slot, is_unchanged.then_some(mapped as u64));
+        }
         let is_shared = flags & libc::MAP_TYPE != libc::MAP_PRIVATE;
         if is_shared && protection as i32 & libc::PROT_WRITE != 0 {
             times::changed(call.slot, fd);
         }
         return Ok(mapped);
     }
-    native::result(native::execute(nr::mmap, call.args))
+    if protection as i32 & libc::PROT_EXEC != 0 {
+        patch::has_new_code(call.slot, None);
+    }
+    let mapped = native::result(native::execute(nr::mmap, call.args))?;
+    if is_fixed {
+        patch::forget(call.slot, address, bytes);
+    }
+    Ok(mapped)
+}
+
+/// mlockall(flags): what is mapped is locked page by page as it is used, because what the shim has mapped is much larger
+/// than what it uses.
+pub fn mlockall(call: &mut Invocation<'_>) -> Result<i64, Errno> {
+    let [flags, ..] = call.args;
+    let everything = (libc::MCL_CURRENT | libc::MCL_FUTURE) as u64;
+    let on_fault = if flags & everything == 0 { 0 } else { libc::MCL_ONFAULT as u64 };
+    native::result(native::execute(nr::mlockall, [flags | on_fault, 0, 0, 0, 0, 0]))
 }
 
 /// munmap, mprotect, pkey_mprotect, mremap, madvise, mseal, remap_file_pages: `call(address, bytes, ...)`.
@@ -49,5 +74,14 @@ pub fn change(call: &mut Invocation<'_>) -> Result<i64, Errno> {
         trace::lack(call.slot, format_args!("change of the shim's memory at {address:#x}"));
         return Err(Errno::ENOMEM);
     }
-    native::result(native::execute(call.number, call.args))
+    let makes_code =
+        matches!(call.number, nr::mprotect | nr::pkey_mprotect) && c as i32 & libc::PROT_EXEC != 0;
+    if makes_code {
+        patch::has_new_code(call.slot, None);
+    }
+    let result = native::result(native::execute(call.number, call.args))?;
+    if matches!(call.number, nr::munmap | nr::mremap) {
+        patch::forget(call.slot, address, bytes);
+    }
+    Ok(result)
 }

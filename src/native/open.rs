@@ -13,11 +13,13 @@ use shim_abi::process::descriptor;
 use shim_abi::virtual_files::VirtualFile;
 
 use super::paths::Path;
-use super::{times, virtual_file};
+use super::virtual_file::{self, Source};
+use super::{proc, times, written};
 use crate::dispatch::Invocation;
 use crate::guest_memory::{GuestAddr, read_bytes, read_value};
+use crate::local::reach;
 use crate::thread::Slot;
-use crate::{sys, trace};
+use crate::{objects, sys, trace};
 
 /// Flags and mode of an open, and openat2's restrictions.
 #[derive(Clone, Copy)]
@@ -80,7 +82,7 @@ fn legacy(flags: u64) -> u64 {
 }
 
 fn at(slot: &Slot, dir: u64, path: u64, how: How) -> Result<i64, Errno> {
-    let path = match Path::read(slot, path) {
+    let path = match Path::read_at(slot, dir, path) {
         // The kernel looks at openat2's flags before the path; this one it cannot read either.
         Err(Errno::EFAULT) if how.resolve & OPENAT2 != 0 => {
             let words = [how.flags, how.mode, how.resolve & !OPENAT2];
@@ -90,11 +92,29 @@ fn at(slot: &Slot, dir: u64, path: u64, how: How) -> Result<i64, Errno> {
         other => other?,
     };
     let flags = how.flags as i32;
-    if let Some(file) = VirtualFile::at(path.as_bytes()).filter(|_| flags & libc::O_PATH == 0) {
-        return virtual_file::open(slot, file, flags);
+    let is_shown = flags & libc::O_PATH == 0 && shows_machine(slot, &path);
+    let machine_file =
+        VirtualFile::at(path.as_bytes()).or_else(|| super::ordinary_file::at(slot, dir, &path));
+    if let Some(file) = machine_file.filter(|_| is_shown) {
+        return virtual_file::open(slot, Source::Machine(file), flags);
+    }
+    if is_shown
+        && let Some((subject, rest)) = path.subject()
+        && let Some(file) = proc::contents::File::of(subject, rest)
+    {
+        return virtual_file::open(slot, Source::Process(subject, file), flags);
     }
     let follow = if flags & libc::O_NOFOLLOW != 0 { libc::AT_SYMLINK_NOFOLLOW } else { 0 };
     let before = sys::stat_at(dir, path.as_c_str(), follow);
+    if let Ok(stat) = &before
+        && follow == 0
+        && flags & libc::O_PATH == 0
+        && objects::paths::is_placeholder(stat)
+    {
+        // Another process's, or one that is named in a way that was not foreseen, is not followed.
+        let fd = objects::paths::descriptor_at(slot, &path).ok_or(Errno::ENXIO)?;
+        return objects::paths::open(slot, fd, flags);
+    }
     let mut kind = descriptor::NATIVE;
     let mut opened = how;
     if let Ok(stat) = &before
@@ -109,6 +129,12 @@ fn at(slot: &Slot, dir: u64, path: u64, how: How) -> Result<i64, Errno> {
                 kind = descriptor::RANDOM;
                 opened.flags = (libc::O_PATH | flags & libc::O_CLOEXEC) as u64;
                 opened.mode = 0;
+            }
+            libc::S_IFIFO
+                if !is_stream_name(path.as_bytes())
+                    || objects::paths::descriptor_at(slot, &path).is_some() =>
+            {
+                return objects::fifo::open(slot, dir, &path, flags, stat);
             }
             libc::S_IFIFO | libc::S_IFCHR | libc::S_IFBLK => {
                 kind = waits(slot, &path, stat)?;
@@ -129,11 +155,46 @@ fn at(slot: &Slot, dir: u64, path: u64, how: How) -> Result<i64, Errno> {
         admit(slot, next)?;
         sys::close(next);
     }
-    let fd = native(dir, &path, opened)?;
+    let open = || native(dir, &path, opened);
+    let fd = if is_of_own_entry(slot, &path) { reach::as_simulator(slot, open) } else { open() }?;
     admit(slot, fd)?;
+    if flags & libc::O_PATH == 0
+        && let Some((subject, file)) = proc::contents::unexpected(slot, &path, fd)
+    {
+        sys::close(fd);
+        return virtual_file::open(slot, Source::Process(subject, file), flags);
+    }
+    if is_stream_name(path.as_bytes()) && virtual_file::is_shown(fd) {
+        kind = descriptor::SHOWN;
+    }
     slot.process.set_descriptor(fd, kind);
     record_times(slot, dir, &path, fd, flags, before.is_ok());
+    if kind == descriptor::WRITABLE
+        && let Ok(stat) = before.or_else(|_| sys::fstat(fd))
+    {
+        written::note(slot, fd, (stat.st_dev, stat.st_ino));
+    }
     Ok(fd.into())
+}
+
+/// Whether files of ours stand at their places: below another root only those of a /proc that is there, too.
+fn shows_machine(slot: &Slot, path: &Path) -> bool {
+    let is_there = || {
+        let is_in_proc = path.as_bytes().starts_with(b"/proc/");
+        is_in_proc && sys::stat_at(sys::AT_FDCWD, path.as_c_str(), 0).is_ok()
+    };
+    !slot.has_other_root.get() || is_there()
+}
+
+/// Whether this is a file of the process's own entry in /proc, which is its own whoever it became; what links there
+/// lead to is not.
+fn is_of_own_entry(slot: &Slot, path: &Path) -> bool {
+    path.subject().is_some_and(|(_, rest)| {
+        let rest = rest.strip_prefix(b"/").unwrap_or(rest);
+        !path.is_of_other_process(slot)
+            && !rest.contains(&b'/')
+            && ![&b"exe"[..], b"cwd", b"root"].contains(&rest)
+    })
 }
 
 fn native(dir: u64, path: &Path, how: How) -> Result<u32, Errno> {
@@ -159,6 +220,12 @@ fn is_random(device: u64) -> bool {
     device == libc::makedev(1, 8) || device == libc::makedev(1, 9)
 }
 
+/// Whether a path names an open descriptor: a standard stream under another name.
+fn is_stream_name(path: &[u8]) -> bool {
+    let prefixes = [&b"/dev/std"[..], b"/dev/fd/", b"/proc/self/fd/"];
+    prefixes.iter().any(|prefix| path.starts_with(prefix))
+}
+
 /// A FIFO or a device: harmless, a standard stream under another name, or refused.
 fn waits(slot: &Slot, path: &Path, stat: &libc::stat) -> Result<u8, Errno> {
     let is_device = stat.st_mode & libc::S_IFMT == libc::S_IFCHR;
@@ -167,9 +234,7 @@ fn waits(slot: &Slot, path: &Path, stat: &libc::stat) -> Result<u8, Errno> {
         return Ok(descriptor::NATIVE);
     }
     let bytes = path.as_bytes();
-    let is_stream = [&b"/dev/std"[..], b"/dev/fd/", b"/proc/self/fd/"]
-        .iter()
-        .any(|prefix| bytes.starts_with(prefix));
+    let is_stream = is_stream_name(bytes);
     let is_terminal = is_device && stat.st_rdev == libc::makedev(5, 0);
     // ttyname(3) gives a terminal's own name.
     let is_behind_stream = |fd| {

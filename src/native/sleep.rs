@@ -49,5 +49,5 @@ pub fn until(slot: &Slot, clock: i32, end_ns: u64) -> Result<i64, Errno> {
     let end = [end_ns / NS_PER_SEC, end_ns % NS_PER_SEC];
     let at = (&raw const end) as u64;
     let args = [clock as u64, libc::TIMER_ABSTIME as u64, at, 0, 0, 0];
-    native::result(forward::syscall_with(slot, nr::clock_nanosleep, args, at, &end))
+    native::result(forward::syscall_with(slot, nr::clock_nanosleep, args, &end))
 }

@@ -21,9 +21,10 @@ use core::sync::atomic::Ordering::Relaxed;
 
 use shim_abi::calls::nr;
 use shim_abi::process::descriptor;
-use shim_abi::region::{InodeTimes, MAX_INODE_TIMES};
 
+use super::{inodes, watched};
 use crate::local::clock::{realtime_at_start_ns, realtime_ns};
+use crate::local::reach;
 use crate::sys;
 use crate::thread::{Change, Slot};
 
@@ -31,8 +32,6 @@ const NS_PER_SEC: u64 = 1_000_000_000;
 const UTIME_OMIT: u64 = 0x3fff_fffe;
 /// A file that has not changed for a day when the simulation starts keeps its times.
 const SETTLED_AFTER_NS: i64 = 86_400 * NS_PER_SEC as i64;
-/// How far a search in the table goes.
-const PROBES: usize = 32;
 
 /// Which times of an inode a change sets.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -93,7 +92,7 @@ pub fn flush(slot: &Slot) {
 fn write_back(slot: &Slot, change: Change) {
     let new = NewTimes { modified_ns: Some(change.realtime_ns), ..NewTimes::default() };
     if let Ok(stat) = sys::fstat(change.fd) {
-        set(change.fd.into(), None, 0, new);
+        set(slot, change.fd.into(), None, 0, new);
         remember(slot, stat.st_dev, stat.st_ino, change.realtime_ns, new);
     }
 }
@@ -106,13 +105,19 @@ fn timespec(ns: Option<u64>) -> [u64; 2] {
 }
 
 /// Set an inode's settable times; one that belongs to somebody else keeps its own.
-fn set(dir: u64, path: Option<&CStr>, flags: i32, new: NewTimes) {
+fn set(slot: &Slot, dir: u64, path: Option<&CStr>, flags: i32, new: NewTimes) {
     if new.accessed_ns.is_none() && new.modified_ns.is_none() {
         return;
     }
     let times = [timespec(new.accessed_ns), timespec(new.modified_ns)];
     let path = path.map_or(0, |p| p.as_ptr() as u64);
-    let _ = sys::call(nr::utimensat, [dir, path, (&raw const times) as u64, flags as u64, 0, 0]);
+    let args = [dir, path, (&raw const times) as u64, flags as u64, 0, 0];
+    let set = || sys::call(nr::utimensat, args);
+    watched::unseen(slot, || {
+        if set().is_err() {
+            let _ = reach::as_simulator(slot, set);
+        }
+    });
 }
 
 /// An inode was changed by name, now: set `new` and remember the change. `flags`: AT_SYMLINK_NOFOLLOW.
@@ -120,7 +125,7 @@ pub fn touch(slot: &Slot, dir: u64, path: &CStr, flags: i32, new: NewTimes) {
     flush(slot); // What waits is older than this change, and must not come after it.
     let now = realtime_ns(slot);
     if let Ok(stat) = sys::stat_at(dir, path, flags) {
-        set(dir, Some(path), flags, new);
+        set(slot, dir, Some(path), flags, new);
         remember(slot, stat.st_dev, stat.st_ino, now, new);
     }
 }
@@ -138,7 +143,7 @@ pub fn touch_descriptor(slot: &Slot, fd: u32, new: NewTimes) {
     flush(slot); // As for `touch`.
     let now = realtime_ns(slot);
     if let Ok(stat) = sys::fstat(fd) {
-        set(fd.into(), None, 0, new);
+        set(slot, fd.into(), None, 0, new);
         remember(slot, stat.st_dev, stat.st_ino, now, new);
     }
 }
@@ -159,34 +164,10 @@ pub fn touch_parent(slot: &Slot, dir: u64, path: &super::paths::Path) {
     touch(slot, dir, path.parent().as_c_str(), 0, modified_now(slot));
 }
 
-fn candidates(slot: &Slot, device: u64, inode: u64) -> impl Iterator<Item = &'static InodeTimes> {
-    let start = (inode ^ device.rotate_left(17)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-    let table = slot.inode_times;
-    (0..PROBES).map(move |i| &table[(start as usize + i) % MAX_INODE_TIMES])
-}
-
-fn find(slot: &Slot, device: u64, inode: u64) -> Option<&'static InodeTimes> {
-    candidates(slot, device, inode)
-        .take_while(|entry| entry.inode.load(Relaxed) != 0)
-        .find(|e| e.inode.load(Relaxed) == inode && e.device.load(Relaxed) == device)
-}
-
 fn remember(slot: &Slot, device: u64, inode: u64, now_ns: u64, new: NewTimes) {
-    let is_its = |e: &InodeTimes| {
-        let i = e.inode.load(Relaxed);
-        i == 0 || (i == inode && e.device.load(Relaxed) == device)
-    };
-    let Some(entry) = candidates(slot, device, inode).find(|e| is_its(e)) else {
+    let Some(entry) = inodes::entry(slot, device, inode, new.created_ns.is_some()) else {
         return; // The table is full here: `present` then falls back to the time of the contents.
     };
-    let is_fresh = entry.inode.load(Relaxed) == 0 || new.created_ns.is_some();
-    if is_fresh {
-        entry.device.store(device, Relaxed);
-        entry.inode.store(inode, Relaxed);
-        entry.created_ns.store(0, Relaxed);
-        entry.modified_ns.store(0, Relaxed);
-        entry.accessed_ns.store(0, Relaxed);
-    }
     entry.changed_ns.store(now_ns, Relaxed);
     for (word, value) in [
         (&entry.created_ns, new.created_ns),
@@ -221,7 +202,7 @@ pub fn present(slot: &Slot, device: u64, inode: u64, real: FileTimes) -> FileTim
         let is_young = ns > now && ns >= wall_start.saturating_sub(SETTLED_AFTER_NS);
         if is_young || ns >= wall_start { start } else { ns }
     };
-    let Some(entry) = find(slot, device, inode) else {
+    let Some(entry) = inodes::find(slot, device, inode) else {
         return FileTimes {
             accessed_ns: untouched(real.accessed_ns),
             modified_ns: untouched(real.modified_ns),
@@ -248,7 +229,7 @@ pub fn present(slot: &Slot, device: u64, inode: u64, real: FileTimes) -> FileTim
     FileTimes {
         accessed_ns: accessed,
         modified_ns: modified,
-        changed_ns: kept(&entry.changed_ns).unwrap_or(modified),
+        changed_ns: kept(&entry.changed_ns).unwrap_or_else(|| untouched(real.changed_ns)),
         created_ns: kept(&entry.created_ns).unwrap_or_else(|| untouched(real.created_ns)),
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Descriptors and addresses in, counts out. Always true: a regular file is read and written by the real
 //! kernel without a detour; randomness comes from the seed; a standard stream may wait in wall time while
-//! simulated time stands still, and a signal ends the wait; a broken pipe raises the virtual SIGPIPE; a
+//! simulated time stands still, and a signal ends the wait; a file of the simulated machine shows its present state; a broken pipe raises the virtual SIGPIPE; a
 //! write is noted for the file's times. See read(2), write(2), pipe(7).
 
 use core::sync::atomic::Ordering::Relaxed;
@@ -12,12 +12,12 @@ use shim_abi::calls::nr;
 use shim_abi::process::descriptor;
 
 use super::descriptors::visible;
-use super::times;
+use super::{times, virtual_file};
 use crate::dispatch::Invocation;
 use crate::guest_memory::{GuestAddr, read_value};
 use crate::local::random;
 use crate::thread::Slot;
-use crate::{forward, native};
+use crate::{forward, native, objects};
 
 /// Most pieces that a vector may have.
 const IOV_MAX: u64 = 1024;
@@ -28,7 +28,21 @@ pub fn read(call: &mut Invocation<'_>) -> Result<i64, Errno> {
     match call.slot.process.descriptor(fd) {
         descriptor::RANDOM => read_random(call),
         descriptor::EXTERNAL => external(call),
-        _ => native::result(native::execute(call.number, call.args)),
+        kind => {
+            if kind == descriptor::SHOWN {
+                virtual_file::prepare_read(call.slot, fd, offset(call))?;
+            }
+            native::result(native::execute(call.number, call.args))
+        }
+    }
+}
+
+/// Where a read begins; `None`: at the descriptor's own position.
+fn offset(call: &Invocation<'_>) -> Option<u64> {
+    match call.number {
+        nr::pread64 | nr::preadv => Some(call.args[3]),
+        nr::preadv2 => Some(call.args[3]).filter(|&offset| offset != u64::MAX),
+        _ => None,
     }
 }
 
@@ -121,6 +135,16 @@ pub fn between(call: &mut Invocation<'_>) -> Result<i64, Errno> {
         nr::tee => (visible(call.slot, first)?, visible(call.slot, second)?),
         _ => (visible(call.slot, first)?, visible(call.slot, first)?),
     };
+    if [from, to].iter().any(|&fd| objects::is_virtual(call.slot, fd)) {
+        let result = objects::between::between(call, from, to);
+        if result.is_ok_and(|n| n > 0) {
+            times::changed(call.slot, to);
+        }
+        return result;
+    }
+    if call.slot.process.descriptor(from) == descriptor::SHOWN {
+        virtual_file::prepare_read(call.slot, from, None)?;
+    }
     let is_external =
         [from, to].iter().any(|&fd| call.slot.process.descriptor(fd) == descriptor::EXTERNAL);
     let result = if is_external {

@@ -20,6 +20,7 @@ use crate::arch;
 use crate::frame::{Frame, kind};
 use crate::guest_memory::{self, GuestAddr};
 use crate::local::signals::{self, AltStack, UNBLOCKABLE};
+use crate::patch;
 use crate::thread::{FaultReason, Slot};
 
 const SA_ONSTACK: u64 = 0x0800_0000;
@@ -45,11 +46,12 @@ pub fn run_handler(
         return;
     }
     let flags = action.flags.load(Relaxed);
-    if flags & SA_RESTART != 0 {
+    if flags & SA_RESTART != 0 || slot.restarts_always.get() {
         super::restart(slot, frame);
     }
     slot.restart.set(None);
-    let thread = slot.thread;
+    slot.restarts_always.set(false);
+    let thread = slot.thread.get();
     let mask = thread.signal_mask.load(Relaxed);
     let saved_mask = slot.suspended_mask.take().unwrap_or(mask);
 
@@ -133,7 +135,7 @@ fn interrupted(
         rax: frame.rax,
         rcx: if is_call { frame.rip } else { frame.rcx },
         rsp: frame.rsp,
-        rip: frame.rip,
+        rip: patch::original(frame.rip),
         rflags: frame.rflags,
         segments: SEGMENTS,
         error,
@@ -152,6 +154,7 @@ fn siginfo(info: SignalInfo, fault_address: Option<u64>) -> Info {
         None => {
             fields[0] = u64::from(info.pid) | u64::from(info.uid) << 32;
             fields[1] = info.value;
+            fields[2..4].copy_from_slice(&info.tail);
         }
     }
     Info { signal: info.signal as i32, errno: 0, code: info.code, padding: 0, fields }
@@ -191,12 +194,13 @@ pub fn return_from_handler(slot: &'static Slot, at: GuestAddr) -> ! {
     {
         stack.store(slot);
     }
-    leave(slot, context.machine)
+    let rip = patch::place(context.machine.rip);
+    leave(slot, MachineContext { rip, ..context.machine })
 }
 
 /// Continue the guest with these registers.
 fn leave(slot: &'static Slot, mut machine: MachineContext) -> ! {
-    let thread = slot.thread;
+    let thread = slot.thread.get();
     let unblocked = !thread.signal_mask.load(Relaxed);
     let has_signal = thread.pending_signals.load(Relaxed) & unblocked != 0;
     if slot.is_kicked.replace(false) || has_signal {
@@ -206,10 +210,11 @@ fn leave(slot: &'static Slot, mut machine: MachineContext) -> ! {
         machine.rip = arch::entry_fault_address() as u64;
     }
     slot.thread.is_serving.store(0, Relaxed);
+    let (signal_stack, signal_stack_bytes) = slot.place.signal_stack();
     let context = Context {
         flags: UC_FLAGS,
         link: 0,
-        stack: [slot.native_stack as u64, SS_AUTODISARM, slot.native_stack_bytes as u64],
+        stack: [signal_stack as u64, SS_AUTODISARM, signal_stack_bytes as u64],
         machine: MachineContext { segments: SEGMENTS, ..machine },
         mask: 0,
     };

@@ -13,6 +13,7 @@
 use super::{SignalRecord, fault, registers};
 use crate::arch;
 use crate::dispatch::PSEUDO_I386;
+use crate::thread::Slot;
 
 /// `si_code` of a dispatched call.
 const SYS_USER_DISPATCH: i32 = 2;
@@ -32,6 +33,7 @@ pub extern "C" fn on_call(signal: i32, info: *const SignalRecord, context: *mut 
         let number = registers[libc::REG_RAX as usize] & 0xffff;
         registers[libc::REG_RAX as usize] = i64::from(PSEUDO_I386) + number;
     }
+    Slot::current().has_trapped.set(true);
     registers[libc::REG_RCX as usize] = registers[libc::REG_RIP as usize];
     registers[libc::REG_R11 as usize] = registers[libc::REG_EFL as usize];
     registers[libc::REG_RIP as usize] = arch::entry_call_address() as i64;

@@ -11,11 +11,13 @@
 
 use core::fmt::Write;
 
+use shim_abi::image::{Door, TRAP_BYTE};
+
 use super::{SignalRecord, registers};
 use crate::guest_memory::{GuestAddr, read_bytes};
 use crate::thread::{FaultReason, Slot};
 use crate::trace::{FixedText, fail};
-use crate::{arch, boot, sys};
+use crate::{arch, boot, patch, sys};
 
 /// `si_code` of a fault that no address explains (general protection): a trapped instruction.
 const SI_KERNEL: i32 = 0x80;
@@ -72,10 +74,17 @@ fn trapped_instruction(rip: usize) -> (FaultReason, usize) {
     if read_bytes(at, &mut bytes).is_err() && read_bytes(at, &mut bytes[..2]).is_err() {
         return (FaultReason::Signal, 0);
     }
-    match bytes {
-        [0x0f, 0x31, _] => (FaultReason::Tsc, 2),
-        [0x0f, 0x01, 0xf9] => (FaultReason::TscAndCpu, 3),
-        [0x0f, 0xa2, _] => (FaultReason::Cpuid, 2),
-        _ => (FaultReason::Signal, 0),
+    let door = match bytes {
+        [0x0f, 0x31, _] => Some(Door::Rdtsc),
+        [0x0f, 0x01, 0xf9] => Some(Door::Rdtscp),
+        [0x0f, 0xa2, _] => Some(Door::Cpuid),
+        [TRAP_BYTE, ..] => patch::emulated_at(rip as u64),
+        _ => None,
+    };
+    match door {
+        Some(Door::Rdtsc) => (FaultReason::Tsc, 2),
+        Some(Door::Rdtscp) => (FaultReason::TscAndCpu, 3),
+        Some(Door::Cpuid) => (FaultReason::Cpuid, 2),
+        Some(Door::Call) | None => (FaultReason::Signal, 0),
     }
 }

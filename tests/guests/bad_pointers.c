@@ -10,16 +10,27 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/epoll.h>
+#include <sys/ipc.h>
 #include <sys/mman.h>
+#include <sys/msg.h>
 #include <sys/resource.h>
+#include <sys/sem.h>
+#include <sys/shm.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
+#include <sys/timerfd.h>
 
 #ifndef SYS_cachestat
 #define SYS_cachestat 451
 #endif
 #ifndef SYS_fchmodat2
 #define SYS_fchmodat2 452
+#endif
+
+#ifndef SYS_futex_waitv
+#define SYS_futex_waitv 449
 #endif
 
 #define ROUNDS 1000
@@ -38,6 +49,9 @@ static char *before_end;
 /* Where nothing is mapped, and where nothing may be touched. */
 static char *unmapped, *forbidden;
 static long file, second_file, folder;
+/* Objects that none of the calls below waits for. */
+static int pipe_ends[2], sockets[2], epoll, timer, self, queue;
+static int semaphores, segment, messages;
 
 static uint64_t bad_for_sure(void) {
     switch (random_number(8)) {
@@ -101,6 +115,19 @@ static uint64_t argument(char kind) {
     case 'C': return RLIMIT_CORE;
     case 'R': return S_IFREG;
     case 'm': return (uint64_t)before_end;                           /* memory that is there */
+    case '2': return 2;                                              /* IPC_STAT, SECCOMP_GET_ACTION_AVAIL */
+    case '3': return 3;                                              /* FUTEX_REQUEUE */
+    case 'P': return pipe_ends[0];
+    case 'Q': return pipe_ends[1];
+    case 'S': return sockets[0];
+    case 'e': return epoll;
+    case 't': return timer;
+    case 'D': return self;
+    case 'q': return queue;
+    case 'H': return semaphores;
+    case 'G': return segment;
+    case 'M': return messages;
+    case 'W': return IPC_NOWAIT;
     default: abort();
     }
 }
@@ -156,6 +183,22 @@ static const struct call calls[] = {
     CALL(sched_setparam, "0p"), CALL(sched_getparam, "0p"), CALL(sched_setscheduler, "00p"),
     CALL(sched_rr_get_interval, "0p"), SOME(sched_setaffinity, "0nb"), SOME(sched_getaffinity, "0Kp"),
     CALL(sched_setattr, "0b0"), CALL(sched_getattr, "0pn0"),
+    CALL(pipe, "b"), CALL(pipe2, "b0"), CALL(socketpair, "110b"), CALL(read, "Ppn"), CALL(readv, "Ppc"), CALL(write, "Qpn"),
+    CALL(writev, "Qpc"), CALL(vmsplice, "Qbc2"), CALL(splice, "Pbf0n2"), CALL(splice, "f0Qbn2"), CALL(sendfile, "Qfbn"),
+    CALL(fcntl, "QLb"), CALL(fstat, "Pp"), CALL(poll, "bc0"),
+    CALL(getsockopt, "S15pp"), CALL(setsockopt, "S15pn"), CALL(getsockname, "Spp"), CALL(getpeername, "Spp"),
+    CALL(sendto, "Spn000"), CALL(sendto, "S0000b5"), CALL(recvfrom, "Spn0pp"), CALL(sendmsg, "Sb0"), CALL(recvmsg, "Sb0"),
+    CALL(sendmmsg, "Sb50"), CALL(recvmmsg, "Sb500"), CALL(bind, "Sbn"), CALL(connect, "Sbn"),
+    CALL(epoll_ctl, "e1Pp"), CALL(epoll_wait, "epc0"), CALL(epoll_pwait, "epc0p8"),
+    CALL(timerfd_settime, "t0pp"), CALL(timerfd_gettime, "tp"), CALL(read, "tpn"), CALL(signalfd4, "fp80"),
+    CALL(timer_create, "0bb"), CALL(timer_settime, "00bp"), CALL(timer_gettime, "0p"),
+    CALL(futex, "p11"), CALL(futex, "p05b"), CALL(futex, "p311p"), CALL(futex_waitv, "b100"), CALL(futex_waitv, "bc0b1"),
+    CALL(clone3, "bn"), CALL(seccomp, "10b"), CALL(seccomp, "20p"), CALL(wait4, "ip0p"), CALL(waitid, "1ip5p"),
+    CALL(pidfd_send_signal, "D0b0"), CALL(ioctl, "PZb"),
+    CALL(mq_open, "p00b"), CALL(mq_unlink, "p"), CALL(mq_timedsend, "qbn0z"), CALL(mq_timedreceive, "qpnpz"),
+    CALL(mq_notify, "qb"), CALL(mq_getsetattr, "qpp"),
+    CALL(semop, "Hpc"), CALL(semtimedop, "Hpcz"), CALL(semctl, "H02p"), CALL(shmctl, "G2p"), SOME(shmat, "Gb0"), CALL(shmdt, "b"),
+    CALL(msgsnd, "MpnW"), CALL(msgrcv, "Mpn0W"), CALL(msgctl, "M2p"),
 };
 
 #define MAX_VALUES 24
@@ -209,6 +252,13 @@ int main(int count, char **words) {
     forbidden = map(0x100000200000, PROT_NONE);
     unmapped = read_only + PAGE;
     memset(before_end, 'a', PAGE);
+    if (pipe2(pipe_ends, O_NONBLOCK) != 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, sockets) != 0)
+        return 2;
+    epoll = epoll_create1(0), timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK), self = raw(SYS_pidfd_open, getpid(), 0);
+    char name[32];
+    snprintf(name, sizeof name, "pointers-%d", getpid());
+    queue = raw(SYS_mq_open, name, O_RDWR | O_CREAT | O_NONBLOCK, 0600, NULL), raw(SYS_mq_unlink, name);
+    semaphores = semget(IPC_PRIVATE, 4, 0600), segment = shmget(IPC_PRIVATE, PAGE, 0600), messages = msgget(IPC_PRIVATE, 0600);
     folder = open(".", O_RDONLY | O_DIRECTORY);
     file = open("file", O_RDWR | O_CREAT, 0600);
     second_file = open("second", O_RDWR | O_CREAT, 0600);
@@ -223,5 +273,6 @@ int main(int count, char **words) {
         raw(SYS_close_range, second_file + 1, ~0u, 0);
         raw(SYS_rt_sigprocmask, SIG_SETMASK, read_only, NULL, 8);
     }
+    raw(SYS_semctl, semaphores, 0, IPC_RMID, 0), shmctl(segment, IPC_RMID, NULL), msgctl(messages, IPC_RMID, NULL);
     return 0;
 }

@@ -54,4 +54,22 @@ __attribute__((unused)) static void pass_time(int64_t ns) {
             abort();
 }
 
+/* A part of a program that consists of some. */
+struct part {
+    const char *name;
+    void (*run)(void);
+};
+
+/* Run the part that the first word names, or show all names for the word "list"; main's status. */
+__attribute__((unused)) static int run_part(const struct part *parts, int count, char **words) {
+    int is_list = count == 2 && strcmp(words[1], "list") == 0, status = is_list ? 0 : 2;
+    for (; parts->name && count == 2; parts++) {
+        if (is_list)
+            say("%s", parts->name);
+        else if (strcmp(words[1], parts->name) == 0)
+            parts->run(), status = 0;
+    }
+    return status;
+}
+
 #endif

@@ -34,11 +34,21 @@ errnos! {
     EBUSY = 16; EEXIST = 17; EXDEV = 18; ENODEV = 19; ENOTDIR = 20; EISDIR = 21; EINVAL = 22;
     ENFILE = 23; EMFILE = 24; ENOTTY = 25; ETXTBSY = 26; EFBIG = 27; ENOSPC = 28; ESPIPE = 29;
     EROFS = 30; EMLINK = 31; EPIPE = 32; EDOM = 33; ERANGE = 34; EDEADLK = 35; ENAMETOOLONG = 36;
-    ENOLCK = 37; ENOSYS = 38; ENOTEMPTY = 39; ELOOP = 40; EOVERFLOW = 75; ENOTSOCK = 88;
-    EOPNOTSUPP = 95; EAFNOSUPPORT = 97; ETIMEDOUT = 110; EINPROGRESS = 115;
+    ENOLCK = 37; ENOSYS = 38; ENOTEMPTY = 39; ELOOP = 40; ENODATA = 61; EOVERFLOW = 75; ENOTSOCK = 88; EMSGSIZE = 90;
+    ENOPROTOOPT = 92; EPROTONOSUPPORT = 93; ESOCKTNOSUPPORT = 94; ECONNRESET = 104; EISCONN = 106; ENOTCONN = 107;
+    EDESTADDRREQ = 89; EADDRNOTAVAIL = 99; ENETUNREACH = 101; EALREADY = 114;
+    EPROTOTYPE = 91; EADDRINUSE = 98; ECONNABORTED = 103; ETOOMANYREFS = 109; ECONNREFUSED = 111;
+    EOPNOTSUPP = 95; EIDRM = 43; ENOMSG = 42; EOWNERDEAD = 130; ENOTRECOVERABLE = 131; EAFNOSUPPORT = 97; EPFNOSUPPORT = 96; ETIMEDOUT = 110; EINPROGRESS = 115;
+    ENOPKG = 65; ENOBUFS = 105; ECANCELED = 125; ENONET = 64; EPROTO = 71; EHOSTDOWN = 112; EHOSTUNREACH = 113;
 }
 
 impl Errno {
+    /// Never seen by programs: a signal interrupted the call, which is made again if no handler runs, or one
+    /// with SA_RESTART; else it fails with EINTR. See signal(7).
+    pub const ERESTARTSYS: Errno = Errno(512);
+    /// Never seen by programs: a signal interrupted the call, which is made again whatever the handler's flags.
+    pub const ERESTARTNOINTR: Errno = Errno(513);
+
     /// The error with this number, if it is one that a system call can return.
     pub const fn new(number: i32) -> Option<Errno> {
         if number >= 1 && number <= 4095 { Some(Errno(number as u16)) } else { None }

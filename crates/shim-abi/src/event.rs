@@ -56,14 +56,43 @@ pub enum Request {
         /// Used bytes of the data area.
         copies_bytes: u32,
     },
+    /// The kernel in the guest has answered a call, and left something that the simulator must look at: who woke, a
+    /// signal, a plan. As [`Request::Syscall`] from the kernel's answer on.
+    Answered {
+        /// The call's number.
+        number: u32,
+        /// Its six arguments.
+        args: [u64; 6],
+        /// What it returns.
+        result: i64,
+        /// Whether it has woken other threads.
+        has_woken: bool,
+    },
+    /// The kernel in the guest has parked the thread in a call. As [`Request::Syscall`] from there on.
+    Parked {
+        /// The call's number.
+        number: u32,
+        /// Its six arguments.
+        args: [u64; 6],
+    },
+    /// The thread went on by itself after [`Reply::GoOn`], its call is over, and it has left something that the simulator
+    /// must look at. As when the simulator resumes it.
+    Resumed {
+        /// The call's number.
+        number: u32,
+        /// Its six arguments.
+        args: [u64; 6],
+        /// What it returns.
+        result: i64,
+    },
     /// The native call that [`Reply::DoNative`] asked for returned this.
     SyscallComplete {
         /// As the kernel returned it.
         result: i64,
     },
-    /// A thread that [`Reply::AddThread`] asked for exists (protocol reserved for threads).
+    /// A thread or process that [`Reply::AddThread`] asked for exists, or not.
     AddThreadRes {
-        /// As the native clone returned it.
+        /// Its native id, or minus an errno.
         result: i64,
     },
     /// The thread's own clock reached `HostBlock::run_until_ns`.
@@ -89,8 +118,10 @@ pub struct SignalInfo {
     pub pid: u32,
     /// `si_uid`.
     pub uid: u32,
-    /// `si_value`.
+    /// `si_value`; for SIGCHLD `si_status`.
     pub value: u64,
+    /// The two words behind: for SIGCHLD `si_utime` and `si_stime`.
+    pub tail: [u64; 2],
 }
 
 /// What the simulator says when it hands control back.
@@ -118,8 +149,17 @@ pub enum Reply {
         /// Its six arguments.
         args: [u64; 6],
     },
-    /// Create a thread (reserved for threads).
-    AddThread,
+    /// Make the thread or process that the call asked for, with these blocks, which are filled in, and
+    /// answer with [`Request::AddThreadRes`].
+    AddThread {
+        /// Index of its process's block: the caller's own for a thread.
+        process_index: u32,
+        /// Index of its thread block.
+        thread_index: u32,
+    },
+    /// Control comes from another guest of the host: finish the call in which you wait by the kernel. Said by that
+    /// guest.
+    GoOn,
     /// The process dies of this signal, now: kill yourself natively with it.
     Die {
         /// 1 to 64.
@@ -135,12 +175,17 @@ const REQUEST_LIMIT: u64 = 5;
 const REQUEST_DRAIN: u64 = 6;
 const REQUEST_SIGNALS: u64 = 7;
 const REQUEST_PREEMPTED: u64 = 8;
+const REQUEST_ANSWERED: u64 = 9;
+const REQUEST_PARKED: u64 = 10;
+const REQUEST_WOKEN: u64 = 11;
+const REQUEST_RESUMED: u64 = 12;
 
 const REPLY_STARTED: u64 = 1;
 const REPLY_COMPLETE: u64 = 2;
 const REPLY_DO_NATIVE: u64 = 3;
 const REPLY_ADD_THREAD: u64 = 4;
 const REPLY_DIE: u64 = 5;
+const REPLY_GO_ON: u64 = 6;
 const REPLY_FLAG_CLOCK_ADVANCED: u64 = 1 << 32;
 const REPLY_FLAG_SIGNAL: u64 = 1 << 33;
 
@@ -162,6 +207,16 @@ impl Request {
             Request::Syscall { number, args, copies_bytes } => {
                 let [a, b, c, d, e, f] = args;
                 [pair(REQUEST_SYSCALL as u32, number), a, b, c, d, e, f, copies_bytes.into()]
+            }
+            Request::Answered { number, args: [a, b, c, d, e, f], result, has_woken } => {
+                let tag = if has_woken { REQUEST_WOKEN } else { REQUEST_ANSWERED };
+                [pair(tag as u32, number), a, b, c, d, e, f, result as u64]
+            }
+            Request::Resumed { number, args: [a, b, c, d, e, f], result } => {
+                [pair(REQUEST_RESUMED as u32, number), a, b, c, d, e, f, result as u64]
+            }
+            Request::Parked { number, args: [a, b, c, d, e, f] } => {
+                [pair(REQUEST_PARKED as u32, number), a, b, c, d, e, f, 0]
             }
             Request::SyscallComplete { result } => {
                 [REQUEST_SYSCALL_COMPLETE, result as u64, 0, 0, 0, 0, 0, 0]
@@ -185,6 +240,20 @@ impl Request {
                 args: [w[1], w[2], w[3], w[4], w[5], w[6]],
                 copies_bytes: low(w[7]),
             },
+            tag @ (REQUEST_ANSWERED | REQUEST_WOKEN) => Request::Answered {
+                number: high(w[0]),
+                args: [w[1], w[2], w[3], w[4], w[5], w[6]],
+                result: w[7] as i64,
+                has_woken: tag == REQUEST_WOKEN,
+            },
+            REQUEST_RESUMED => Request::Resumed {
+                number: high(w[0]),
+                args: [w[1], w[2], w[3], w[4], w[5], w[6]],
+                result: w[7] as i64,
+            },
+            REQUEST_PARKED => {
+                Request::Parked { number: high(w[0]), args: [w[1], w[2], w[3], w[4], w[5], w[6]] }
+            }
             REQUEST_SYSCALL_COMPLETE => Request::SyscallComplete { result: w[1] as i64 },
             REQUEST_ADD_THREAD_RES => Request::AddThreadRes { result: w[1] as i64 },
             REQUEST_LIMIT => Request::Limit,
@@ -217,15 +286,18 @@ impl Reply {
                     pair(s.signal, s.code as u32),
                     pair(s.pid, s.uid),
                     s.value,
-                    0,
-                    0,
+                    s.tail[0],
+                    s.tail[1],
                 ]
             }
             Reply::DoNative { number, args } => {
                 let [a, b, c, d, e, f] = args;
                 [pair(REPLY_DO_NATIVE as u32, number), a, b, c, d, e, f, 0]
             }
-            Reply::AddThread => [REPLY_ADD_THREAD, 0, 0, 0, 0, 0, 0, 0],
+            Reply::AddThread { process_index, thread_index } => {
+                [REPLY_ADD_THREAD, pair(process_index, thread_index), 0, 0, 0, 0, 0, 0]
+            }
+            Reply::GoOn => [REPLY_GO_ON, 0, 0, 0, 0, 0, 0, 0],
             Reply::Die { signal } => [pair(REPLY_DIE as u32, signal), 0, 0, 0, 0, 0, 0, 0],
         }
     }
@@ -244,12 +316,16 @@ impl Reply {
                     pid: low(w[4]),
                     uid: high(w[4]),
                     value: w[5],
+                    tail: [w[6], w[7]],
                 }),
             },
             REPLY_DO_NATIVE => {
                 Reply::DoNative { number: high(w[0]), args: [w[1], w[2], w[3], w[4], w[5], w[6]] }
             }
-            REPLY_ADD_THREAD => Reply::AddThread,
+            REPLY_ADD_THREAD => {
+                Reply::AddThread { process_index: low(w[1]), thread_index: high(w[1]) }
+            }
+            REPLY_GO_ON => Reply::GoOn,
             REPLY_DIE => Reply::Die { signal: high(w[0]) },
             _ => return None,
         })

@@ -1,7 +1,7 @@
 //! The host block: one simulated machine, as its guests see it.
 //!
 //! The simulator writes, guests read (their mapping is read-only and sealed). Always true:
-//! `now_ns`, `run_until_ns` and `realtime_offset_ns` change only while no guest of the host has control;
+//! `now_ns`, `run_until_ns`, `realtime_offset_ns` and `is_watching` change only while no guest of the host has control;
 //! `run_until_ns >= now_ns`. The rest is published once. The names of all hosts are in
 //! [`crate::names`].
 
@@ -42,6 +42,9 @@ pub struct HostBlock {
     pub log_level: AtomicU32,
     /// 1 if guests write a trace record for each system call.
     pub is_tracing: AtomicU32,
+    /// 1 if somebody on this host watches files: guests then tell when they may have changed some
+    /// ([`crate::calls::PSEUDO_WATCHED`]).
+    pub is_watching: AtomicU32,
     /// IPv4 address of the host's interface, in network byte order; 0 if it has none.
     pub ipv4: u32,
     /// Bits of `ipv4` that name the network.

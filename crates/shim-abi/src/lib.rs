@@ -14,7 +14,8 @@
 //! 6. [`ring`]: log and trace records, written by the guest, drained by the simulator;
 //! 7. [`calls`]: the table of system calls: one line a call, which drives dispatch in the guest,
 //!    the traces and `docs/syscalls.md`; [`virtual_files`]: the files that show the simulated machine;
-//! 8. [`time`], [`clock`], [`errno`], [`random`]: the words and small algorithms that both sides use.
+//! 8. [`image`]: rewritten code that guests map over the original, and its tables;
+//! 9. [`time`], [`clock`], [`errno`], [`random`]: the words and small algorithms that both sides use.
 //!
 //! # Rules
 //!
@@ -35,6 +36,7 @@ pub mod errno;
 pub mod event;
 pub mod handoff;
 pub mod host;
+pub mod image;
 pub mod manager;
 pub mod names;
 pub mod process;

@@ -47,6 +47,11 @@ pub mod descriptor {
     pub const EXTERNAL: u8 = 2;
     /// A regular file that can be written through this number: its times are simulated.
     pub const WRITABLE: u8 = 3;
+    /// An object of the simulator's (a pipe, an epoll instance): the real descriptor is a placeholder, opened
+    /// with O_PATH, that keeps the number taken.
+    pub const VIRTUAL: u8 = 4;
+    /// A file that shows the simulated machine or one of its processes: made anew when it is read from its start.
+    pub const SHOWN: u8 = 5;
 }
 
 /// One simulated process.
@@ -70,18 +75,20 @@ pub struct ProcessBlock {
     pub descriptor_limit: AtomicU32,
     /// Hard limit of descriptors that the guest sees. Written by the simulator.
     pub descriptor_limit_hard: AtomicU32,
-    /// Real, effective and saved user id. Written by the guest.
-    pub user_ids: [AtomicU32; 3],
-    /// Real, effective and saved group id. Written by the guest.
-    pub group_ids: [AtomicU32; 3],
     /// Exit status announced by the guest, -1 before. Written by the guest.
     pub exit_status: AtomicI32,
     /// 1 while the process replaces its image. Written by the guest.
     pub is_executing: AtomicU32,
     /// State of the process's random stream. Seeded by the simulator, then written by the guest.
     pub random: [AtomicU64; 4],
-    /// Simulated CPU time of ended threads, in nanoseconds. Written by the guest.
-    pub cpu_ended_ns: AtomicU64,
+    /// Simulated CPU time of all its threads, in nanoseconds. Written by the guest.
+    pub cpu_ns: AtomicU64,
+    /// Calls that trapped instead of coming by a patched site. Written by the guest.
+    pub trapped_calls: AtomicU64,
+    /// Calls that were served. Written by the guest.
+    pub calls: AtomicU64,
+    /// Virtual id of the process for whose record lock it waits, 0 if none. Written by the guest.
+    pub waits_for_lock_of: AtomicU32,
     /// Name of the running program, for messages. Written by the guest.
     pub program: SharedText<64>,
     /// One line, if the shim failed in this process: what, where, when. Written by the guest.
@@ -99,6 +106,39 @@ pub struct ProcessBlock {
 unsafe impl ShmSafe for ProcessBlock {}
 
 impl ProcessBlock {
+    /// Take over what a new process has from its parent, as far as the parent's shim writes it: dispositions,
+    /// notes of descriptors, name, number of images.
+    pub fn inherit(&self, parent: &ProcessBlock) {
+        for (to, from) in self.actions.iter().zip(&parent.actions) {
+            to.handler.store(from.handler.load(Relaxed), Relaxed);
+            to.flags.store(from.flags.load(Relaxed), Relaxed);
+            to.restorer.store(from.restorer.load(Relaxed), Relaxed);
+            to.mask.store(from.mask.load(Relaxed), Relaxed);
+        }
+        for (to, from) in self.descriptors.iter().zip(&parent.descriptors) {
+            let kind = from.load(Relaxed);
+            if kind != descriptor::NATIVE {
+                to.store(kind, Relaxed);
+            }
+        }
+        self.images.store(parent.images.load(Relaxed), Relaxed);
+        let mut name = [0; 64];
+        let len = parent.program.load(&mut name);
+        self.program.store(&name[..len]);
+    }
+
+    /// Handlers become the default; what is ignored stays ignored. See execve(2).
+    pub fn reset_handlers(&self) {
+        for action in &self.actions {
+            if action.handler.load(Relaxed) > 1 {
+                action.handler.store(0, Relaxed);
+            }
+            for word in [&action.flags, &action.restorer, &action.mask] {
+                word.store(0, Relaxed);
+            }
+        }
+    }
+
     /// The kind of descriptor `fd`; numbers out of range count as native.
     pub fn descriptor(&self, fd: u32) -> u8 {
         self.descriptors.get(fd as usize).map_or(descriptor::NATIVE, |d| d.load(Relaxed))

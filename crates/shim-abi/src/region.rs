@@ -4,7 +4,7 @@
 //! hand-off is checked against the capacities here before it becomes an address. The files are sparse:
 //! a capacity costs nothing until it is used.
 
-use core::sync::atomic::AtomicU64;
+use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64};
 
 use crate::block::ShmSafe;
 use crate::host::HostBlock;
@@ -35,19 +35,53 @@ pub const MAX_THREADS: usize = 4096;
 /// Files whose times the host remembers exactly; see `InodeTimes`.
 pub const MAX_INODE_TIMES: usize = 16 * 1024;
 
+/// Room for the paths of files that guests of a host opened for writing; see [`WrittenFiles`].
+pub const WRITTEN_PATH_BYTES: usize = 256 * 1024 - 64;
+
 /// Room of one process block.
 pub const PROCESS_STRIDE_BYTES: usize = 12 * 1024;
 /// Room of one thread block.
 pub const THREAD_STRIDE_BYTES: usize = 24 * 1024;
 
-const INODE_TIMES_OFFSET: usize = 0;
-const PROCESSES_OFFSET: usize = INODE_TIMES_OFFSET + MAX_INODE_TIMES * size_of::<InodeTimes>();
+const COUNTERS_OFFSET: usize = 0;
+const BATON_OFFSET: usize = COUNTERS_OFFSET + 2048;
+const INODE_TIMES_OFFSET: usize = COUNTERS_OFFSET + 4096;
+const WRITTEN_OFFSET: usize = INODE_TIMES_OFFSET + MAX_INODE_TIMES * size_of::<InodeTimes>();
+const PROCESSES_OFFSET: usize = WRITTEN_OFFSET + size_of::<WrittenFiles>();
 const THREADS_OFFSET: usize = PROCESSES_OFFSET + MAX_PROCESSES * PROCESS_STRIDE_BYTES;
 /// Size of the file that guests write.
 pub const SHARED_BYTES: usize = THREADS_OFFSET + MAX_THREADS * THREAD_STRIDE_BYTES;
 
-/// Times that Linux keeps for a file but lets nobody set: remembered for the files that guests of
-/// this host changed. A slot of an open hash table, keyed by device and inode. Written by the guest
+/// What all guests of a host count together. Written by the guest of the host that has control.
+#[repr(C)]
+pub struct Counters {
+    /// How many inodes have got a number of the host's own.
+    pub inodes: AtomicU64,
+}
+
+// SAFETY: repr(C), and an atomic.
+#[allow(unsafe_code)]
+unsafe impl ShmSafe for Counters {}
+
+/// Who has control, in a host whose guests share its kernel and hand control to each other.
+#[repr(C, align(64))]
+pub struct Baton {
+    /// Whether guests have control, or the simulator; see `shim-sync`. A guest that has started hands control back by this
+    /// word, besides its channel's.
+    pub control: AtomicU32,
+    /// Index of the thread block of the guest that has control, or had it last. Written by whoever hands it control.
+    pub holder: AtomicU32,
+    /// 1: somebody from outside waits to be heard, so that whoever waits hands control to the simulator, not to another guest.
+    /// Written by the simulator, at any time.
+    pub is_wanted: AtomicU32,
+}
+
+// SAFETY: repr(C), and atomics.
+#[allow(unsafe_code)]
+unsafe impl ShmSafe for Baton {}
+
+/// What Linux keeps for a file but lets nobody set, times and its number: remembered for the files that guests of
+/// this host changed or made. A slot of an open hash table, keyed by device and inode. Written by the guest
 /// of the host that has control.
 #[repr(C)]
 pub struct InodeTimes {
@@ -63,17 +97,56 @@ pub struct InodeTimes {
     pub modified_ns: AtomicU64,
     /// Last access that a guest set, in nanoseconds since 1970; 0 if unknown.
     pub accessed_ns: AtomicU64,
+    /// The inode number that guests see; 0 if none has asked yet.
+    pub shown: AtomicU64,
+    /// 1 if the file stands in [`WrittenFiles`], or there was no room.
+    pub is_listed: AtomicU64,
 }
+
+/// The paths of regular files that guests of this host opened for writing, as far as there is room: each is named once,
+/// as the host sees it. Written by the guest of the host that has control.
+#[repr(C, align(64))]
+pub struct WrittenFiles {
+    /// How many bytes of `paths` are used.
+    pub len_bytes: AtomicU64,
+    /// Zero.
+    pub reserved: [u64; 7],
+    /// The paths, each with a NUL at its end.
+    pub paths: [AtomicU8; WRITTEN_PATH_BYTES],
+}
+
+// SAFETY: repr(C), and atomics and integers that nobody touches.
+#[allow(unsafe_code)]
+unsafe impl ShmSafe for WrittenFiles {}
 
 const _: () = assert!(size_of::<ReadOnlyRegion>() <= READ_ONLY_BYTES);
 const _: () = assert!(size_of::<ProcessBlock>() <= PROCESS_STRIDE_BYTES);
 const _: () = assert!(size_of::<ThreadBlock>() <= THREAD_STRIDE_BYTES);
+const _: () = assert!(COUNTERS_OFFSET + size_of::<Counters>() <= BATON_OFFSET);
+const _: () = assert!(BATON_OFFSET + size_of::<Baton>() <= INODE_TIMES_OFFSET);
+const _: () = assert!(BATON_OFFSET.is_multiple_of(align_of::<Baton>()));
+const _: () = assert!(WRITTEN_OFFSET.is_multiple_of(align_of::<WrittenFiles>()));
 const _: () = assert!(PROCESSES_OFFSET.is_multiple_of(4096) && THREADS_OFFSET.is_multiple_of(4096));
 const _: () = assert!(crate::address::SHARED_REGION + SHARED_BYTES <= crate::address::PRIVATE);
+
+/// Offset of the counters in the shared file.
+pub const fn counters_offset() -> usize {
+    COUNTERS_OFFSET
+}
+
+/// Offset of the baton in the shared file.
+pub const fn baton_offset() -> usize {
+    BATON_OFFSET
+}
 
 /// Offset of the table of inode times in the shared file.
 pub const fn inode_times_offset() -> usize {
     INODE_TIMES_OFFSET
+}
+
+/// Offset of the list of written files in the shared file.
+pub const fn written_offset() -> usize {
+    WRITTEN_OFFSET
 }
 
 /// Offset of process block `index` in the shared file.

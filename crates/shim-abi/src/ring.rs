@@ -53,6 +53,11 @@ impl Ring {
         &self.words[position as usize % RING_WORDS]
     }
 
+    /// Guest: whether the simulator has taken all records.
+    pub fn is_empty(&self) -> bool {
+        self.head.load(Relaxed) == self.tail.load(Relaxed)
+    }
+
     /// Guest: append a record. `false` if it does not fit now; a payload longer than
     /// [`MAX_PAYLOAD_BYTES`] is cut.
     pub fn push(&self, header: RecordHeader, payload: &[u8]) -> bool {

@@ -13,19 +13,19 @@ pub const PROTOCOL_MAJOR: u32 = match TEST_PROTOCOL {
 /// Minor number of the protocol: grows with compatible additions (while the major is 0, with any
 /// change).
 pub const PROTOCOL_MINOR: u32 = match TEST_PROTOCOL {
-    None => 2,
+    None => 11,
     Some((_, minor)) => minor,
 };
 
-/// A build that only tests make has another version of the same protocol, such as `1.4`
+/// A build that only tests make has another version of the same protocol, such as `1.04`
 /// (`tests/protocol.rs`).
 const TEST_PROTOCOL: Option<(u32, u32)> = match option_env!("SHIM_TEST_PROTOCOL") {
     None => None,
     Some(text) => match text.as_bytes() {
-        [major @ b'0'..=b'9', b'.', minor @ b'0'..=b'9'] => {
-            Some(((*major - b'0') as u32, (*minor - b'0') as u32))
+        [major @ b'0'..=b'9', b'.', tens @ b'0'..=b'9', ones @ b'0'..=b'9'] => {
+            Some(((*major - b'0') as u32, (*tens - b'0') as u32 * 10 + (*ones - b'0') as u32))
         }
-        _ => panic!("SHIM_TEST_PROTOCOL is a digit, a point and a digit"),
+        _ => panic!("SHIM_TEST_PROTOCOL is a digit, a point and two digits"),
     },
 };
 

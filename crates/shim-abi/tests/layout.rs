@@ -13,7 +13,7 @@ use shim_abi::host::HostBlock;
 use shim_abi::manager::ManagerBlock;
 use shim_abi::names::{NameEntry, NamesBlock};
 use shim_abi::process::{ProcessBlock, SignalAction};
-use shim_abi::region::{InodeTimes, ReadOnlyRegion};
+use shim_abi::region::{Baton, Counters, InodeTimes, ReadOnlyRegion, WrittenFiles};
 use shim_abi::ring::Ring;
 use shim_abi::thread::{Channel, ThreadBlock};
 use shim_abi::version::{PROTOCOL_MAJOR, PROTOCOL_MINOR};
@@ -46,29 +46,32 @@ fn layout() -> String {
         ReadOnlyRegion { manager, host }
         ManagerBlock {
             header, start_realtime_ns, start_wall_ns, tsc_frequency_hz, syscall_latency_ns,
-            vdso_latency_ns, simulator_pid, emulate_tsc, read_only_fd, shared_fd, names_fd, reserved,
-            library_path,
+            vdso_latency_ns, simulator_pid, emulate_tsc, read_only_fd, shared_fd, names_fd, patching,
+            arena_fd, arena_index, kernel_layout, component_ends, library_path,
         }
         HostBlock {
             header, now_ns, run_until_ns, uptime_at_start_ns, realtime_offset_ns,
             realtime_offset_at_start_ns, preemption_ns, rate, host_id, cpu_count, log_level,
-            is_tracing, ipv4, ipv4_prefix_bits, ipv6, ipv6_prefix_bits, hostname, kernel_release,
+            is_tracing, is_watching, ipv4, ipv4_prefix_bits, ipv6, ipv6_prefix_bits, hostname, kernel_release,
             kernel_version, domainname,
         }
         ProcessBlock {
             header, pid, parent_pid, group, session, native_pid, images, descriptor_limit,
-            descriptor_limit_hard, user_ids, group_ids, exit_status, is_executing, random,
-            cpu_ended_ns, program, failure, refused, actions, descriptors,
+            descriptor_limit_hard, exit_status, is_executing, random,
+            cpu_ns, trapped_calls, calls, waits_for_lock_of, program, failure, refused, actions, descriptors,
         }
         SignalAction { handler, flags, restorer, mask }
         ThreadBlock {
             header, tid, native_tid, process_index, calls, charged_ns, cpu_ns, signal_mask,
-            alt_stack_pointer, alt_stack_bytes, alt_stack_flags, is_serving, preempt_at,
-            pending_signals, channel, ring,
+            user_ids, group_ids, alt_stack_pointer, alt_stack_bytes, alt_stack_flags, is_serving, first_words,
+            spins, is_in_kernel, preempt_at, run_until_ns, gives_way_at_ns, pending_signals, channel, ring,
         }
         Channel { control, reserved, request, reply, data }
         Ring { head, tail, words }
-        InodeTimes { device, inode, changed_ns, created_ns, modified_ns, accessed_ns }
+        InodeTimes { device, inode, changed_ns, created_ns, modified_ns, accessed_ns, shown, is_listed }
+        WrittenFiles { len_bytes, reserved, paths }
+        Counters { inodes }
+        Baton { control, holder, is_wanted }
         NamesBlock { header, count, reserved }
         NameEntry { name, ipv6, ipv4, host_id, canonical, by_ipv4, by_ipv6 }
     }

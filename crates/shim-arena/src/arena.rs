@@ -117,6 +117,23 @@ impl Arena {
         heap::used_bytes(&self.lock())
     }
 
+    /// Make the arena empty, as it was when it was created, although blocks of it are in use.
+    ///
+    /// # Errors
+    ///
+    /// What Linux says; the arena is then as it was.
+    ///
+    /// # Safety
+    ///
+    /// Nothing in this process refers into the arena or drops anything of it from now on, and no other process has it.
+    pub unsafe fn reset(&mut self) -> io::Result<()> {
+        let lock = self.lock();
+        file::clear(self.file.as_fd(), self.bytes)?;
+        // SAFETY: mapped with this size, all zeroes, and by the caller's promise nobody else's.
+        unsafe { heap::initialize(lock.index(), self.bytes) };
+        Ok(())
+    }
+
     /// Unmap the arena although blocks of it are in use. Other processes keep it.
     ///
     /// # Safety

@@ -14,7 +14,7 @@ use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::ptr;
 
-use rustix::fs::{MemfdFlags, SealFlags};
+use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags};
 use rustix::mm::{Advice, MapFlags, ProtFlags};
 
 use crate::table;
@@ -65,6 +65,12 @@ pub(crate) fn map(file: BorrowedFd<'_>, index: u32, bytes: usize) -> io::Result<
         unsafe { unmap(index, bytes) }
     })?;
     Ok(())
+}
+
+/// Have all of the file read as zeroes again.
+pub(crate) fn clear(file: BorrowedFd<'_>, bytes: usize) -> io::Result<()> {
+    let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+    Ok(rustix::fs::fallocate(file, flags, 0, bytes as u64)?)
 }
 
 /// Undo [`map`].

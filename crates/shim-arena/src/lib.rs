@@ -9,8 +9,8 @@
 //! 1. [`allocator`]: [`ScopedAllocator`], which an executable installs as its global allocator;
 //! 2. [`arena`]: [`Arena`], to create, attach, enter and find again;
 //! 3. [`scope`]: which arena is open on this thread; [`outside`] leaves it for a call back;
-//! 4. `table`: where arenas stand, which of them this process has, and who is inside one;
-//! 5. `heap`: the bookkeeping, at the start of the arena;
+//! 4. `table`: which arenas this process has, and who is inside one;
+//! 5. [`books`]: the bookkeeping, at the start of the arena; `heap`: the same under a lock;
 //! 6. `file`: the memory file and its mapping.
 //!
 //! # Rules
@@ -25,7 +25,9 @@
 //! - One process at a time uses an arena: the one with control. Threads of one process may share it.
 //! - The layout of what is inside is Rust's own, so all processes are built from the same sources by
 //!   the same compiler.
-//! - This crate needs `std`, for the thread-local that holds the open scope and for `io::Error`.
+//! - `std` is needed for the thread-local that holds the open scope and for `io::Error`. A guest, which has none,
+//!   uses [`books`] alone (without the feature `std`): it maps its host's arena itself, and only the thread that has
+//!   control is in it.
 //!
 //! # Why rlsf
 //!
@@ -37,15 +39,27 @@
 //! times since 2023, wants a "source" to grow from, which we would have to disable, and brings `lock_api`
 //! and `allocator-api2` along for interfaces that are not needed here.
 #![deny(unsafe_code)]
+#![cfg_attr(not(feature = "std"), no_std)]
 
+#[cfg(feature = "std")]
 pub mod allocator;
+#[cfg(feature = "std")]
 pub mod arena;
+pub mod books;
+#[cfg(feature = "std")]
 mod file;
+#[cfg(feature = "std")]
 mod heap;
+#[cfg(feature = "std")]
 pub mod scope;
+#[cfg(feature = "std")]
 mod table;
 
+#[cfg(feature = "std")]
 pub use allocator::ScopedAllocator;
+#[cfg(feature = "std")]
 pub use arena::Arena;
+#[cfg(feature = "std")]
 pub use scope::outside;
+#[cfg(feature = "std")]
 pub use table::{MAX_ARENA_BYTES, MAX_ARENAS};

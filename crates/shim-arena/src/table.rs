@@ -1,6 +1,6 @@
-//! Where arenas stand, which of them this process has mapped, and who is inside one.
+//! Which arenas this process has mapped, and who is inside one.
 //!
-//! Addresses and indices in; a [`Lock`] out, which proves that the arena is mapped and that nobody
+//! Indices in; a [`Lock`] out, which proves that the arena is mapped and that nobody
 //! else of this process is in its books. Always true: an arena is published here only after its
 //! header is valid and withdrawn before it is unmapped, both by whoever mapped it. Not here: what the
 //! lock guards (`heap`), and exclusion between processes, which is control's (see `Arena::attach`).
@@ -14,15 +14,12 @@ use std::sync::atomic::{
 };
 use std::thread;
 
-/// Start of the first arena.
-///
-/// Above everything that Linux hands out from the bottom of the address space, below what it hands out
-/// from the top, and outside the ranges that sanitizers take for shadow memory.
-const BASE: usize = 0x3000_0000_0000;
-/// Size of the largest arena, and distance from one to the next.
-pub const MAX_ARENA_BYTES: usize = 1 << 32;
+pub(crate) use crate::books::{address, index_at};
+
+/// Size of the largest arena.
+pub const MAX_ARENA_BYTES: usize = shim_abi::address::ARENA_BYTES;
 /// How many arenas there can be, in all processes that share any.
-pub const MAX_ARENAS: u32 = 4096;
+pub const MAX_ARENAS: u32 = shim_abi::address::MAX_ARENAS as u32;
 
 const UNMAPPED: u8 = 0;
 const IDLE: u8 = 1;
@@ -37,18 +34,6 @@ struct State(AtomicU8);
 
 static TABLE: [State; MAX_ARENAS as usize] =
     [const { State(AtomicU8::new(UNMAPPED)) }; MAX_ARENAS as usize];
-
-/// Where arena `index` starts. `index` is below [`MAX_ARENAS`].
-pub(crate) fn address(index: u32) -> usize {
-    debug_assert!(index < MAX_ARENAS);
-    BASE + index as usize * MAX_ARENA_BYTES
-}
-
-/// In which arena's range an address lies.
-pub(crate) fn index_at(address: usize) -> Option<u32> {
-    let index = address.checked_sub(BASE)? / MAX_ARENA_BYTES;
-    (index < MAX_ARENAS as usize).then_some(index as u32)
-}
 
 /// The right to use the books of one arena.
 pub(crate) struct Lock {
@@ -99,17 +84,6 @@ pub(crate) fn publish(index: u32) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn addresses_and_indices_agree() {
-        assert_eq!(index_at(BASE - 1), None);
-        for index in [0, 1, MAX_ARENAS - 1] {
-            assert_eq!(index_at(address(index)), Some(index));
-            assert_eq!(index_at(address(index) + MAX_ARENA_BYTES - 1), Some(index));
-        }
-        assert_eq!(index_at(BASE + MAX_ARENAS as usize * MAX_ARENA_BYTES), None);
-        assert_eq!(index_at(usize::MAX), None);
-    }
 
     #[test]
     fn an_arena_that_is_not_mapped_cannot_be_locked() {

@@ -10,11 +10,12 @@ use std::io::{self, BufWriter, LineWriter, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use shim_host::config::{ClockSettings, Watchdog};
+use shim_abi::manager::Patching;
+use shim_host::config::{ClockSettings, Watchdog, next_file_tick_ns};
 use shim_host::{Host, HostConfig, ProcessEnd, StartError, image, probe};
 use shim_sim::engine::{self, Ending};
 use shim_sim::output::Output;
-use shim_sim::summary::{lack_lines, not_reproducible};
+use shim_sim::summary::{lack_lines, left_behind, not_reproducible};
 use shim_supervisor::{Command, resolve_program};
 
 use crate::interrupt;
@@ -61,9 +62,11 @@ fn try_run(options: &options::Exec) -> Result<u8, Failure> {
     // Before there is a guest: a signal that ended us meanwhile would end it at its very start.
     let watch = interrupt::watch(host.interrupter())
         .map_err(|error| Failure::ours(format!("cannot watch for signals: {error}")))?;
+    let processors = engine::place(&mut host, options.pin.into());
     let pid = host.spawn(&command).map_err(|error| not_started(&error))?;
 
-    let ending = engine::run(&mut host, &mut output);
+    let ending = engine::run(&mut host, pid, &mut output);
+    drop(processors);
 
     if let Err(error) = output.finish() {
         message(format_args!("the trace is not complete: {error}"));
@@ -82,14 +85,20 @@ fn try_run(options: &options::Exec) -> Result<u8, Failure> {
             message(line);
         }
     }
-    if let Ending::Stuck(waiting) = ending {
-        for one in waiting {
-            message(format_args!(
-                "{}[{}] waits for ever in {}: nothing can happen any more",
-                one.program, one.pid, one.call
-            ));
+    match ending {
+        Ending::Completed(others) if !options.quiet => {
+            left_behind(&others).into_iter().for_each(message);
         }
-        return Ok(FAILURE);
+        Ending::Completed(_) => {}
+        Ending::Stuck(waiting) => {
+            for one in waiting {
+                message(format_args!(
+                    "{}[{}] waits for ever in {}: nothing can happen any more",
+                    one.program, one.pid, one.call
+                ));
+            }
+            return Ok(FAILURE);
+        }
     }
     Ok(match (watch.killed_by(), host.end_of(pid)) {
         (Some(signal), _) => 128 + signal as u8,
@@ -102,6 +111,7 @@ fn try_run(options: &options::Exec) -> Result<u8, Failure> {
 fn config(options: &options::Exec) -> HostConfig {
     HostConfig {
         seed: options.seed,
+        wall_start_ns: next_file_tick_ns(),
         cpu_count: options.cpus,
         start_realtime_ns: options.start_time,
         clock: ClockSettings {
@@ -114,6 +124,8 @@ fn config(options: &options::Exec) -> HostConfig {
             .0
             .map(|wall| Watchdog { wall, quantum: options.watchdog_quantum }),
         emulate_tsc: options.emulate_tsc.into(),
+        patching: if options.no_patch { Patching::Off } else { Patching::On },
+        is_kernel_in_guest: options.kernel_in_guest.is_yes(),
         syscall_latency: options.syscall_latency,
         vdso_latency: options.vdso_latency,
         log_level: options.log_level.into(),
@@ -137,10 +149,10 @@ fn command(words: &[OsString]) -> Result<Command, Failure> {
         command.argv.splice(..1, [SHELL.to_owned(), path]);
     }
     command.inherit_environment();
-    if let Some(mask) = probe::processor_mask()
-        && std::env::var_os("OPENSSL_ia32cap").is_none()
+    if let Some((name, value)) = probe::processor_mask()
+        && std::env::var_os(name).is_none()
     {
-        command.env.push(mask.to_owned());
+        command.env.push(c_string(OsStr::new(&format!("{name}={value}")))?);
     }
     command
         .inherit_stdio()

@@ -1,5 +1,5 @@
 //! Passes the signals that a person sends to the simulator on: to the guests of `shim exec`, whose terminal
-//! it is; to the engine of `shim run`, which ends.
+//! it is; to the engine of `shim run` and to all runs of `shim explore`, which end.
 //!
 //! Native signals in; virtual ones for the host, or the end of all guests, out. Always true: a signal is the
 //! guests' to handle, but a second one soon after it kills them, so that a person is never helpless; SIGPIPE
@@ -83,6 +83,20 @@ pub fn watch_run(control: Control) -> io::Result<()> {
     Ok(())
 }
 
+/// From now on, the first signal does `f`, and a second one ends this process. Starts a thread.
+pub fn watch_twice(f: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let mut signals = Signals::new(wanted())?;
+    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        if signals.forever().next().is_some() {
+            f();
+        }
+        if let Some(signal) = signals.forever().next() {
+            std::process::exit(128 + signal);
+        }
+    })?;
+    Ok(())
+}
+
 /// A file that grows beyond `ulimit -f` is an error with a message, not our death by SIGXFSZ.
 pub fn survive_file_limit() {
     let _ = signal_hook::flag::register(SIGXFSZ, Arc::default());
@@ -90,7 +104,8 @@ pub fn survive_file_limit() {
 
 /// The signals of a person.
 fn wanted() -> Vec<i32> {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let status = std::fs::read("/proc/self/status").unwrap_or_default();
+    let status = String::from_utf8_lossy(&status);
     let mut signals = vec![SIGINT, SIGQUIT, SIGTERM];
     if !is_ignored(SIGHUP, &status) {
         signals.push(SIGHUP);

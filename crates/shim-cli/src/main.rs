@@ -1,9 +1,9 @@
 //! The command `shim`: runs programs in simulated time.
 //!
 //! Rooms, in the order of a run: [`options`] (what was asked for), [`doctor`] (what the machine
-//! offers), [`exec`] (one program), [`run`] (a scenario) and [`verify`] (a scenario twice) with
-//! [`library`] (which `libshim.so`), [`interrupt`] (Ctrl-C), [`progress`] (how far it is) and [`message`]
-//! (what a person is told); [`generate`] (completions and manual pages).
+//! offers), [`exec`] (one program), [`run`] (a scenario), [`verify`] (a scenario twice) and [`explore`] (with
+//! many seeds) with [`library`] (which `libshim.so`), [`interrupt`] (Ctrl-C), [`progress`] (how far it is) and [`message`]
+//! (what a person is told); [`report`] (a page about a run that is over); [`sites`] (what of a library is rewritten); [`generate`] (completions and manual pages).
 //!
 //! # Rules
 //!
@@ -16,13 +16,16 @@
 
 mod doctor;
 mod exec;
+mod explore;
 mod generate;
 mod interrupt;
 mod library;
 mod message;
 mod options;
 mod progress;
+mod report;
 mod run;
+mod sites;
 mod verify;
 
 use std::alloc::System;
@@ -46,8 +49,11 @@ fn main() -> ExitCode {
     ExitCode::from(match &options.command {
         Command::Run(options) => run::run(options),
         Command::Verify(options) => verify::run(options),
+        Command::Explore(options) => explore::run(options),
+        Command::Report(options) => report::run(options),
         Command::Exec(options) => exec::run(options),
         Command::Doctor(options) => doctor::run(options),
+        Command::Sites(options) => sites::run(options),
         Command::Completions(options) => generate::completions(options),
         Command::Man(options) => generate::man(options),
     })

@@ -2,9 +2,10 @@
 //!
 //! Arguments in, [`Options`] out. Always true: what is out of range is refused here, with its option's
 //! name, before anything is started; help, completions and manual pages all come from here. Options that
-//! stand for keys of a configuration are in [`scenario`] and are read where its keys are. What the options mean
-//! for a simulation is in `exec`, `run` and `verify`.
+//! stand for keys of a configuration are in [`scenario`] and are read where its keys are; [`report`] has those of a page. What the options mean
+//! for a simulation is in `exec`, `run`, `verify` and `explore`; `report` is about one that is over.
 
+pub mod report;
 pub mod scenario;
 
 use std::ffi::OsString;
@@ -34,11 +35,20 @@ pub enum Command {
     /// Run a scenario twice and tell whether both runs are the same
     #[command(long_about = scenario::VERIFY_ABOUT)]
     Verify(Box<scenario::Verify>),
+    /// Run a scenario with many seeds and tell in which of them something goes wrong
+    #[command(long_about = scenario::EXPLORE_ABOUT)]
+    Explore(Box<scenario::Explore>),
+    /// Make a page about a run that is over: one HTML file, from its data directory
+    #[command(long_about = report::ABOUT)]
+    Report(report::Report),
     /// Run one program on one simulated machine
     #[command(long_about = EXEC_ABOUT)]
     Exec(Box<Exec>),
     /// Tell what this machine offers to guests, what is missing, what that costs, and the cure
     Doctor(Doctor),
+    /// Tell which system calls of a library or program are rewritten for guests, and why others are not
+    #[command(long_about = SITES_ABOUT)]
+    Sites(Sites),
     /// Print the completions of this command for a shell
     Completions(Completions),
     /// Write the manual pages of this command
@@ -50,6 +60,8 @@ Examples:
   shim exec -- sleep 86400          one program; a day passes at once
   shim run shadow.yaml              a scenario; its output goes to shim.data/
   shim verify shadow.yaml           the same twice: is it repeatable?
+  shim explore -s 1..=99 s.yaml     with 99 seeds: does one of them fail?
+  shim report shim.data             a page about a run: shim.data.html
   shim doctor                       can guests run on this machine?";
 
 /// Options of `shim completions`.
@@ -86,7 +98,9 @@ day pass. Every system call costs the simulated time of --syscall-latency, every
 that of --vdso-latency, so that loops which wait by looking at the clock end. Clocks, process ids and random \
 numbers depend on nothing but the options: the same command gives the same output each time.
 
-What the program asked for and did not get is listed on standard error when it has ended.";
+The run ends when the program does, as a command of a shell does. Processes that it leaves behind are killed \
+after another second of simulated time. They are named on standard error, and so is what the program asked for \
+and did not get.";
 
 const EXEC_AFTER: &str = "\
 Exit status:
@@ -164,10 +178,24 @@ pub struct Exec {
           value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub cpus: u32,
 
-    /// Whether the processor's time stamp counter (rdtsc) shows simulated time. auto: where it matters;
-    /// so far that is everywhere.
+    /// Whether the processor's time stamp counter (rdtsc) shows simulated time. auto: as always, but it is trapped only in
+    /// processes with code that reads it and cannot be patched.
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     pub emulate_tsc: EmulateTsc,
+
+    /// Let every system call trap: do not patch the code that makes them. Slower, with the same results.
+    #[arg(long)]
+    pub no_patch: bool,
+
+    /// Whether guests call their host's kernel themselves where it can answer at once. no: every call of that kind goes
+    /// to the simulator. Slower, with the same results.
+    #[arg(long, value_name = "WHETHER", default_value = "yes")]
+    pub kernel_in_guest: YesOrNo,
+
+    /// Whether the program, whatever it starts, and the simulator share one of this machine's processors. auto: if taking
+    /// turns there is faster than watching each other from two, which is tried at the start. Changes no result.
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub pin: Pin,
 
     /// Simulated time that a system call costs: nanoseconds, or a number and its unit.
     #[arg(long, value_name = "TIME", default_value = "1us", value_parser = calendar::parse_duration)]
@@ -181,7 +209,7 @@ pub struct Exec {
     #[arg(long, value_name = "PATH")]
     pub library: Option<PathBuf>,
 
-    /// Do not list what the program asked for and did not get.
+    /// Do not list what the program asked for and did not get, and whom it left behind.
     #[arg(long)]
     pub quiet: bool,
 
@@ -201,6 +229,35 @@ pub struct Doctor {
     /// The libshim.so to look at. Otherwise $SHIM_LIBRARY, or the one installed with this command.
     #[arg(long, value_name = "PATH")]
     pub library: Option<PathBuf>,
+}
+
+const SITES_ABOUT: &str = "\
+Tell which system calls of a library or program are rewritten for guests, and why others are not.
+
+A system call of a guest traps, which takes 2 microseconds of real time, unless it was rewritten into a jump before \
+the guest ran. The same is done with the instructions that read the processor's clock (rdtsc, rdtscp) or name it \
+(cpuid). Each line names an instruction: its address in the file, the call that it makes if that can be seen, where \
+it stands, and what is done about it:
+
+  jump at A           a jump at A replaces what stands before the instruction
+  jump by way of A    a short jump leads to a long one in padding at A
+  trap                it is replaced by one that traps
+  left: REASON        it stays as it is";
+
+/// Options of `shim sites`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  shim sites /lib/x86_64-linux-gnu/libc.so.6
+  shim sites --left /lib64/ld-linux-x86-64.so.2")]
+pub struct Sites {
+    /// List only what does not jump.
+    #[arg(long)]
+    pub left: bool,
+
+    /// A shared library or program.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
 }
 
 /// Values of `--log-level`.
@@ -228,6 +285,40 @@ impl From<LogLevel> for log::LevelFilter {
     }
 }
 
+/// Values of options that switch something off which is on by itself.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs)]
+pub enum YesOrNo {
+    Yes,
+    No,
+}
+
+impl YesOrNo {
+    /// Whether it is on.
+    pub fn is_yes(self) -> bool {
+        self == YesOrNo::Yes
+    }
+}
+
+/// Values of `--pin`.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs)]
+pub enum Pin {
+    Auto,
+    Yes,
+    No,
+}
+
+impl From<Pin> for shim_sim::engine::Pinning {
+    fn from(when: Pin) -> Self {
+        match when {
+            Pin::Auto => shim_sim::engine::Pinning::Auto,
+            Pin::Yes => shim_sim::engine::Pinning::Yes,
+            Pin::No => shim_sim::engine::Pinning::No,
+        }
+    }
+}
+
 /// Values of `--emulate-tsc`.
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
 #[allow(missing_docs)]
@@ -240,13 +331,14 @@ pub enum EmulateTsc {
 impl From<EmulateTsc> for shim_abi::manager::EmulateTsc {
     fn from(when: EmulateTsc) -> Self {
         match when {
-            EmulateTsc::Auto | EmulateTsc::Always => shim_abi::manager::EmulateTsc::Always,
+            EmulateTsc::Auto => shim_abi::manager::EmulateTsc::Auto,
+            EmulateTsc::Always => shim_abi::manager::EmulateTsc::Always,
             EmulateTsc::Never => shim_abi::manager::EmulateTsc::Never,
         }
     }
 }
 
-/// Value of `--watchdog`: wall time, or none.
+/// Value of `--watchdog` and `--timeout`: wall time, or none.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Patience(pub Option<Duration>);
 

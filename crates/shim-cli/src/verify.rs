@@ -10,14 +10,14 @@ use std::path::{Path, PathBuf};
 
 use shim_sim::config::Scenario;
 use shim_sim::config::scenario::Strace;
-use shim_sim::engine::{Control, Report, Setup, simulate};
+use shim_sim::engine::{Control, Pinning, Report, Setup, simulate};
 use shim_sim::output::comparison::{CallDifference, Difference, compare};
 
 use crate::interrupt;
 use crate::message::message;
 use crate::options::scenario::Verify;
 use crate::progress::Display;
-use crate::run::{REFUSED, UNEXPECTED, load, prepare, print};
+use crate::run::{Prepared, REFUSED, UNEXPECTED, load, prepare_for, print};
 
 /// Files that differ are named up to this number.
 const NAMED_FILES: usize = 20;
@@ -37,7 +37,7 @@ fn try_run(options: &Verify) -> Result<u8, String> {
     let Some(scenario) = load(&options.config, &options.changes.overrides()) else {
         return Ok(REFUSED);
     };
-    let (launcher, library) = prepare(options.library.as_deref())?;
+    let Prepared { launcher, views, library } = prepare_for(&scenario, options.library.as_deref())?;
     let control = Control::new();
     interrupt::watch_run(control.clone())
         .map_err(|error| format!("cannot watch for signals: {error}"))?;
@@ -45,10 +45,13 @@ fn try_run(options: &Verify) -> Result<u8, String> {
     let data = folder.join("data");
     let [first, second] = workers(&scenario);
     let setup = Setup {
+        packets: None,
         launcher: &launcher,
+        views: views.as_ref(),
         library: &library,
         data_directory: &data,
         workers: first,
+        pinning: Pinning::Auto,
         strace: match scenario.general.strace {
             // Addresses say nothing where Linux places memory anew each time.
             Strace::Off if !launcher.is_layout_fixed() => Strace::Deterministic,

@@ -104,3 +104,36 @@ fn a_result_that_cannot_be_written_is_told() {
     std::fs::remove_file(&config).unwrap();
     assert!(error_of(&output).contains("cannot write to standard output"), "{output:?}");
 }
+
+#[test]
+fn sites_of_a_library_are_listed_with_their_ways() {
+    let cache = env!("CARGO_TARGET_TMPDIR");
+    let sites = |words: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_shim"));
+        command.arg("sites").args(words).env("XDG_CACHE_HOME", cache).output().expect("it runs")
+    };
+    let library = "/lib64/ld-linux-x86-64.so.2";
+    let output = sites(&[library]);
+    assert_eq!(output.status.code(), Some(0), "{}", error_of(&output));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        text.lines().any(|l| l.contains("  syscall mmap ") && l.contains("  jump at 0x")),
+        "{text}"
+    );
+    let count = text.lines().filter(|line| line.contains("  syscall ")).count();
+    assert!(text.contains(&format!("\nsyscall: {count}, of which ")), "{text}");
+    // The second time from the cache, and only a part of it.
+    let output = sites(&["--left", library]);
+    let left = String::from_utf8(output.stdout).unwrap();
+    assert!(left.contains("  syscall rt_sigreturn ") && !left.contains("  jump "), "{left}");
+    assert!(left.lines().all(|line| text.contains(line)), "{left}");
+
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    for (file, words) in [("/nonexistent", "No such file"), (source, "not a 64-bit ELF file")] {
+        let output = sites(&[file]);
+        assert_eq!(output.status.code(), Some(1));
+        let text = error_of(&output);
+        assert!(text.starts_with(&format!("shim: {file}: ")) && text.contains(words), "{text}");
+        assert!(output.stdout.is_empty());
+    }
+}

@@ -3,12 +3,12 @@
 //! A [`HostConfig`] in; the kernel's and the supervisor's settings out. Always true: the two agree,
 //! because both come from here. Reading options and files is not here: that is the owner's.
 
-use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use shim_abi::SimDuration;
-use shim_abi::manager::EmulateTsc;
+use rustix::time::{ClockId, clock_gettime};
+use shim_abi::manager::{EmulateTsc, Patching};
+use shim_abi::{SimDuration, SimTime};
 use shim_supervisor::{HostSettings, ManagerSettings, Names};
 
 pub use shim_abi::clock::Rate;
@@ -32,6 +32,8 @@ pub struct HostConfig {
     pub memory_bytes: u64,
     /// Calendar time of the simulation's start: nanoseconds since 1970-01-01 00:00:00 UTC.
     pub start_realtime_ns: i64,
+    /// When the run began in real time, by [`next_file_tick_ns`]: what was made later was made by the run.
+    pub wall_start_ns: i64,
     /// How long before the simulation's start the host was booted.
     pub uptime_at_start: SimDuration,
     /// How the host's clocks differ from simulated time.
@@ -50,12 +52,24 @@ pub struct HostConfig {
     pub ipv6: Option<Ipv6Addr>,
     /// Bits of `ipv6` that name the network.
     pub ipv6_prefix_bits: u32,
+    /// Whether the interface leads to other hosts: see [`Host::take_departures`](crate::Host::take_departures).
+    pub is_connected: bool,
+    /// Whether what it sends to itself is kept: see [`Host::take_looped`](crate::Host::take_looped).
+    pub is_capturing: bool,
+    /// How many bits of IP datagrams the interface sends in a second; 0: as many as there are.
+    pub upload_bits_per_second: u64,
+    /// Until then it sends as many as there are in any case.
+    pub upload_unlimited_until: SimTime,
     /// The names of the simulation; `None`: this host's and the loopback names only.
     pub names: Option<Names>,
     /// Frequency of the simulated time stamp counter.
     pub tsc_frequency_hz: u64,
     /// Whether reading the time stamp counter is simulated.
     pub emulate_tsc: EmulateTsc,
+    /// Whether system calls come by patched code where that can be had, instead of by traps.
+    pub patching: Patching,
+    /// Whether guests call their host's kernel themselves where it can answer without the simulator.
+    pub is_kernel_in_guest: bool,
     /// Simulated time that an answered system call costs.
     pub syscall_latency: SimDuration,
     /// Simulated time that a vDSO call or a read of the time stamp counter costs.
@@ -88,6 +102,28 @@ impl Default for Watchdog {
     }
 }
 
+/// The real time that Linux gives to a file that is made now, in nanoseconds since 1970. It moves by ticks and is
+/// behind the precise clock, by which a new file may seem older than the run.
+pub fn file_clock_ns() -> i64 {
+    let now = clock_gettime(ClockId::RealtimeCoarse);
+    now.tv_sec.saturating_mul(1_000_000_000).saturating_add(now.tv_nsec)
+}
+
+/// Wait until the clock of [`file_clock_ns`] has moved, and tell it: what was made before has an earlier time, what is
+/// made from now on has not. For the start of a run; takes a tick, 1 to 10 ms, at most.
+pub fn next_file_tick_ns() -> i64 {
+    const RECHECK: Duration = Duration::from_micros(200);
+    let before = file_clock_ns();
+    loop {
+        let now = file_clock_ns();
+        // Somebody may set the clock back.
+        if now != before {
+            return now;
+        }
+        std::thread::sleep(RECHECK);
+    }
+}
+
 impl HostConfig {
     /// The host that nobody described further. Kernel release and version are the real machine's,
     /// because programs derive from them which system calls they may try.
@@ -100,6 +136,7 @@ impl HostConfig {
             cpu_count: 1,
             memory_bytes: 4 << 30,
             start_realtime_ns: 946_684_800 * 1_000_000_000,
+            wall_start_ns: file_clock_ns(),
             uptime_at_start: SimDuration::from_secs(100),
             clock: ClockSettings::default(),
             watchdog: Some(Watchdog::default()),
@@ -109,9 +146,15 @@ impl HostConfig {
             ipv4_prefix_bits: 8,
             ipv6: None,
             ipv6_prefix_bits: 64,
+            is_connected: false,
+            is_capturing: false,
+            upload_bits_per_second: 0,
+            upload_unlimited_until: SimTime::ZERO,
             names: None,
             tsc_frequency_hz: 1_000_000_000,
-            emulate_tsc: EmulateTsc::Always,
+            emulate_tsc: EmulateTsc::Auto,
+            patching: Patching::On,
+            is_kernel_in_guest: true,
             syscall_latency: SimDuration::from_ns(1_000),
             vdso_latency: SimDuration::from_ns(1_000),
             log_level: log::LevelFilter::Warn,
@@ -133,20 +176,28 @@ impl HostConfig {
             kernel_version: self.kernel_version.as_str().into(),
             descriptor_limit: (descriptor_limit.0.into(), descriptor_limit.1.into()),
             stack_limit_bytes: STACK_BYTES,
+            ipv4: Some(self.ipv4.octets()).filter(|ip| *ip != [0; 4]),
+            ipv4_prefix_bits: self.ipv4_prefix_bits.min(32) as u8,
+            ipv6: self.ipv6.map(|ip| ip.octets()),
+            ipv6_prefix_bits: self.ipv6_prefix_bits.min(128) as u8,
+            is_connected: self.is_connected,
+            is_capturing: self.is_capturing,
+            upload_bits_per_second: self.upload_bits_per_second,
+            upload_unlimited_until: self.upload_unlimited_until,
             tsc_frequency_hz: self.tsc_frequency_hz,
         }
     }
 
-    pub(crate) fn manager(&self) -> io::Result<ManagerSettings> {
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).map_err(io::Error::other)?;
-        Ok(ManagerSettings {
+    pub(crate) fn manager(&self) -> ManagerSettings {
+        ManagerSettings {
             start_realtime_ns: self.start_realtime_ns,
-            start_wall_ns: i64::try_from(wall.as_nanos()).map_err(io::Error::other)?,
+            start_wall_ns: self.wall_start_ns,
             tsc_frequency_hz: self.tsc_frequency_hz,
             syscall_latency_ns: self.syscall_latency.as_ns(),
             vdso_latency_ns: self.vdso_latency.as_ns(),
             emulate_tsc: self.emulate_tsc,
-        })
+            patching: self.patching,
+        }
     }
 
     pub(crate) fn host(&self) -> HostSettings {

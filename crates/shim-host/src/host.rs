@@ -1,34 +1,35 @@
-//! One host: its processes, and the order in which they run.
+//! One host: its processes, and the order in which their threads run.
 //!
 //! Commands and instants in; observations, lacks, failures and ends out. Always true: between two calls no
 //! guest of the host runs guest code, unless it is one that has not said `Start`; the host's clock never
-//! goes back; the order of threads depends on simulated times and, for equal ones, on who was ready
-//! first, never on real time. How a thread is answered is `serve`; networks and other hosts are
-//! nobody's here: the caller owns simulated time.
+//! goes back, and what one thread does is later than what ran before it; threads run in the order in which they
+//! became ready, which depends on simulated times and never on real time. How long a turn lasts is the kernel's (`shim_kernel::turn`), how
+//! a thread is answered `serve`'s; networks and other hosts are nobody's here: the caller owns simulated time.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::Ordering::Relaxed;
 
 use shim_abi::SimTime;
 use shim_abi::event::SignalInfo;
 use shim_abi::process::MAX_DESCRIPTORS;
-use shim_kernel::{VirtualPid, VirtualTid};
+use shim_kernel::{End, Kernel, VirtualPid, VirtualTid};
 use shim_supervisor::{Command, Identity, Launcher, Library, SpawnError};
 
 use crate::config::HostConfig;
 use crate::image::{self, Unsuitable};
 use crate::interrupter::Interrupter;
-use crate::lacks::{Lack, LackKind, Lacks};
+use crate::lacks::{Lack, Lacks};
 use crate::machine::Machine;
 use crate::observe::{Observation, Observer, ProcessEnd};
 use crate::preemptions::{Preemption, Preemptions};
-use crate::process::{Failure, Process, State, process_end};
-use crate::serve::{Desk, Served};
+use crate::process::{Failure, Process};
+use crate::serve::Desk;
+use crate::thread::{State, Thread};
 
 /// Soft limit of descriptors that a guest starts with, as login shells set it.
 const DESCRIPTORS_SOFT: u32 = 1024;
@@ -40,7 +41,7 @@ pub struct Waiting {
     pub program: String,
     /// Its virtual process id.
     pub pid: u32,
-    /// Name of the system call in which it waits.
+    /// Names of the system calls in which its threads wait, each once.
     pub call: String,
 }
 
@@ -100,7 +101,7 @@ impl std::error::Error for StartError {
 /// What a step came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct StepOutcome {
-    /// The host's clock.
+    /// The host's clock: later than the end of the step, by one call at most, if a thread had to end one.
     pub now: SimTime,
     /// When the host wants to be stepped again; `None`: never, unless something comes from outside.
     pub next_event: Option<SimTime>,
@@ -108,21 +109,37 @@ pub struct StepOutcome {
     pub process_count: usize,
 }
 
+/// How many guests there have been.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Census {
+    /// Processes, those that guests made included.
+    pub processes: u64,
+    /// Threads, at least one for each process.
+    pub threads: u64,
+    /// System calls of those that have ended, counted from when their shim was up.
+    pub calls: u64,
+    /// How many of them trapped instead of coming by patched code.
+    pub trapped_calls: u64,
+}
+
 /// One simulated machine: a kernel and its guests.
 pub struct Host {
-    processes: BTreeMap<VirtualTid, Process>,
-    machine: Machine,
+    pub(crate) processes: BTreeMap<VirtualPid, Process>,
+    pub(crate) threads: BTreeMap<VirtualTid, Thread>,
+    pub(crate) machine: Machine,
     launcher: Arc<Launcher>,
     /// Limits of descriptors that guests see: soft, hard.
-    descriptor_limit: (u32, u32),
-    /// Threads that can go on now. The kernel wakes none before that thread's own clock.
-    ready: VecDeque<VirtualTid>,
-    interrupter: Interrupter,
-    lacks: Lacks,
-    preemptions: Preemptions,
-    failures: Vec<Failure>,
-    ends: BTreeMap<u32, ProcessEnd>,
-    handovers: u64,
+    pub(crate) descriptor_limit: (u32, u32),
+    pub(crate) interrupter: Interrupter,
+    pub(crate) lacks: Lacks,
+    pub(crate) preemptions: Preemptions,
+    pub(crate) failures: Vec<Failure>,
+    /// Ends of the processes that the owner started.
+    pub(crate) ends: BTreeMap<u32, ProcessEnd>,
+    pub(crate) handovers: u64,
+    pub(crate) census: Census,
+    /// How many native ends are in the books.
+    pub(crate) buried: u64,
     /// The native processor on which its guests run, if it matters.
     cpu: Option<usize>,
 }
@@ -141,13 +158,15 @@ impl Host {
             launcher: Arc::clone(launcher),
             descriptor_limit,
             processes: BTreeMap::new(),
-            ready: VecDeque::new(),
+            threads: BTreeMap::new(),
             interrupter: Interrupter::new(),
             lacks: Lacks::default(),
             preemptions: Preemptions::default(),
             failures: Vec::new(),
             ends: BTreeMap::new(),
             handovers: 0,
+            census: Census::default(),
+            buried: 0,
             cpu: None,
         })
     }
@@ -164,7 +183,8 @@ impl Host {
 
     /// Start a program at the host's now; its virtual process id. It runs when the host is stepped.
     pub fn spawn(&mut self, command: &Command) -> Result<u32, StartError> {
-        image::check(&path_from_here(command)).map_err(StartError::Unsuitable)?;
+        image::check(&path_from_here(command), command.view.as_deref())
+            .map_err(StartError::Unsuitable)?;
         let program = file_name(command);
         let now = self.machine.now();
         let (pid, tid) = self.machine.kernel(|kernel| kernel.spawn(now, &program));
@@ -177,20 +197,25 @@ impl Host {
             descriptor_limit: self.descriptor_limit,
             random: self.machine.kernel(|kernel| kernel.process_random_state(pid)),
         };
-        let guest = match self.launcher.spawn(&self.machine.memory, command, &identity) {
+        let guest = match self.launcher.spawn(self.machine.memory(), command, &identity) {
             Ok(guest) => guest,
             Err(error) => {
-                self.machine.kernel(|kernel| kernel.process_ended(pid));
-                return Err(not_started(error, path_from_here(command)));
+                let end = End::Exited(0);
+                self.machine
+                    .kernel_alone(|kernel, others| kernel.process_ended(now, pid, end, others));
+                return Err(not_started(error, command));
             }
         };
         if let Some(cpu) = self.cpu {
             guest.run_on(cpu);
         }
         self.interrupter.add(pid.0, guest.interrupter());
-        self.machine.pids.push(pid);
-        self.processes.insert(tid, Process::new(guest, (pid, tid), program, now));
-        self.ready.push_back(tid);
+        self.machine.blocks.add(pid, guest.process_index());
+        self.processes.insert(pid, Process::started(pid, program));
+        self.threads.insert(tid, Thread::new(guest, (pid, tid), State::Fresh, now));
+        self.census.processes += 1;
+        self.census.threads += 1;
+        self.machine.kernel(|kernel| kernel.queue_ready(tid));
         Ok(pid.0)
     }
 
@@ -199,7 +224,7 @@ impl Host {
     pub fn run_on(&mut self, cpu: usize) {
         if self.cpu != Some(cpu) {
             self.cpu = Some(cpu);
-            self.processes.values().for_each(|process| process.guest.run_on(cpu));
+            self.threads.values().for_each(|thread| thread.guest.run_on(cpu));
         }
     }
 
@@ -211,24 +236,44 @@ impl Host {
         until: SimTime,
         observer: &mut dyn Observer,
     ) -> StepOutcome {
+        self.step_while(now, until, observer, |_| true)
+    }
+
+    /// As [`Host::step`], but no further than to the end of process `pid`.
+    pub fn step_to_end_of(
+        &mut self,
+        pid: u32,
+        now: SimTime,
+        until: SimTime,
+        observer: &mut dyn Observer,
+    ) -> StepOutcome {
+        self.step_while(now, until, observer, |host| host.processes.contains_key(&VirtualPid(pid)))
+    }
+
+    fn step_while(
+        &mut self,
+        now: SimTime,
+        until: SimTime,
+        observer: &mut dyn Observer,
+        goes_on: impl Fn(&Host) -> bool,
+    ) -> StepOutcome {
         self.machine.begin_step(now, until);
-        loop {
-            self.machine.post_interrupts(&self.interrupter);
-            self.collect_ready();
+        while goes_on(self) {
+            self.machine.memory().begin_to_look();
+            self.post_interrupts();
+            self.collect_dead(observer);
+            // What is due by now happens before anybody goes on.
+            self.machine.catch_up();
+            self.machine.collect_ready();
             if self.machine.now() >= until {
                 break;
             }
-            // Whoever is ready is so now, and no event is due before now.
-            if let Some(tid) = self.ready.pop_front() {
+            if let Some(tid) = self.machine.kernel(Kernel::next_ready) {
                 self.serve(tid, observer);
                 continue;
             }
             match self.machine.next_event() {
-                Some(time) if time < until => {
-                    self.machine.advance_to(time);
-                    let now = self.machine.now();
-                    self.machine.kernel(|kernel| kernel.advance(now));
-                }
+                Some(time) if time < until => self.machine.advance_to(time),
                 _ if self.collect_dead(observer) => {}
                 _ => break,
             }
@@ -242,7 +287,7 @@ impl Host {
 
     /// When the host wants to be stepped again; `None` if never.
     pub fn next_event(&self) -> Option<SimTime> {
-        if !self.ready.is_empty() {
+        if self.machine.has_ready() {
             return Some(self.machine.now());
         }
         // What is due at the end of time never happens.
@@ -263,44 +308,44 @@ impl Host {
             self.machine.kernel(|kernel| kernel.post_signal(now, VirtualPid(pid), info));
             return;
         }
-        let tid = VirtualPid(pid).leader();
-        if let Some(mut process) = self.processes.remove(&tid) {
-            process.time = process.time.max(self.machine.now());
-            let status = kill(&mut process);
-            self.ready.retain(|&other| other != tid);
-            self.end(process, status, observer);
-        }
+        self.kill_and_bury(VirtualPid(pid), observer);
     }
 
     /// The processes that have not ended, and what they wait in.
     pub fn waiting(&self) -> Vec<Waiting> {
-        let call_name = |process: &Process| match process.call {
-            Some((number, _)) => shim_abi::calls::lookup(number.into())
-                .map_or_else(|| format!("system call {number}"), |call| call.name.to_owned()),
-            None => "no system call".to_owned(),
+        let waiting = |process: &Process| Waiting {
+            program: process.program.clone(),
+            pid: process.pid.0,
+            call: self.calls_of(process),
         };
-        self.processes
-            .values()
-            .map(|process| Waiting {
-                program: process.program.clone(),
-                pid: process.pid.0,
-                call: call_name(process),
-            })
-            .collect()
+        self.processes.values().map(waiting).collect()
+    }
+
+    fn calls_of(&self, process: &Process) -> String {
+        let threads = process.threads.iter().filter_map(|tid| self.threads.get(tid));
+        let threads = threads.filter(|thread| thread.state != State::Lingering);
+        let mut names: Vec<String> = Vec::new();
+        for (number, _) in threads.filter_map(|thread| self.machine.call_of(thread)) {
+            let name = shim_abi::calls::lookup(number.into())
+                .map(|call| call.name)
+                .or_else(|| shim_abi::calls::behind_pseudo(number))
+                .map_or_else(|| format!("system call {number}"), str::to_owned);
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        if names.is_empty() { "no system call".to_owned() } else { names.join(" and ") }
     }
 
     /// Kill all processes natively, and observe their ends.
     pub fn kill_all(&mut self, observer: &mut dyn Observer) {
         // All at once: they die side by side while we wait for the first.
-        self.processes.values().for_each(|process| process.guest.kill());
-        while let Some((_, mut process)) = self.processes.pop_first() {
-            let status = kill(&mut process);
-            self.end(process, status, observer);
-        }
-        self.ready.clear();
+        self.threads.values().for_each(|thread| thread.guest.kill());
+        let pids: Vec<_> = self.processes.keys().copied().collect();
+        pids.into_iter().for_each(|pid| self.kill_and_bury(pid, observer));
     }
 
-    /// How process `pid` ended; `None` if it has not, or never was.
+    /// How process `pid`, which the owner started, ended; `None` if it has not, or never was.
     pub fn end_of(&self, pid: u32) -> Option<ProcessEnd> {
         self.ends.get(&pid).copied()
     }
@@ -326,9 +371,19 @@ impl Host {
         &self.failures
     }
 
+    /// The files that guests opened for writing, as they see them, as far as the list has room.
+    pub fn written_files(&self) -> BTreeSet<PathBuf> {
+        self.machine.memory().written_files()
+    }
+
     /// How often guests handed over control.
     pub fn handovers(&self) -> u64 {
         self.handovers
+    }
+
+    /// How many guests there have been.
+    pub fn census(&self) -> Census {
+        self.census
     }
 
     /// Bytes that the kernel's state takes.
@@ -336,91 +391,56 @@ impl Host {
         self.machine.used_bytes()
     }
 
-    /// Take from the kernel the threads whose waits are over.
-    fn collect_ready(&mut self) {
-        while let Some(tid) = self.machine.kernel(shim_kernel::Kernel::next_runnable) {
-            let is_parked =
-                self.processes.get(&tid).is_some_and(|process| process.state == State::Parked);
-            if is_parked {
-                self.ready.push_back(tid);
+    /// The thread with this block, taken out of the books, if it waits.
+    pub(crate) fn take_thread_at(&mut self, block: u32) -> Option<Thread> {
+        let tid = VirtualTid(self.machine.memory().thread(block)?.tid.load(Relaxed));
+        let thread = self.threads.get(&tid)?;
+        let is_it = thread.guest.thread_index() == block && thread.state == State::Parked;
+        if is_it { self.threads.remove(&tid) } else { None }
+    }
+
+    /// Post the signals that came from outside to every process that is still in the session that the owner started
+    /// it or its ancestor in: who has made one of its own does not hear its terminal any more.
+    pub(crate) fn post_interrupts(&mut self) {
+        for signal in self.interrupter.take() {
+            // As a terminal's line discipline sends it.
+            let info = SignalInfo { signal, code: libc::SI_KERNEL, ..SignalInfo::default() };
+            let now = self.machine.now();
+            for process in self.processes.values() {
+                let pid = process.pid;
+                if self.machine.blocks.session_of(pid) == process.root.0 {
+                    self.machine.kernel(|kernel| kernel.post_signal(now, pid, info));
+                }
             }
         }
     }
 
     fn serve(&mut self, tid: VirtualTid, observer: &mut dyn Observer) {
-        let Some(mut process) = self.processes.remove(&tid) else { return };
-        let served = Desk {
-            machine: &mut self.machine,
-            interrupter: &self.interrupter,
-            lacks: &mut self.lacks,
-            preemptions: &mut self.preemptions,
-            has_others: !self.ready.is_empty(),
-            handovers: &mut self.handovers,
-            observer,
-        }
-        .serve(&mut process);
-        match served {
-            Served::Parked => {
-                self.processes.insert(tid, process);
-            }
-            Served::Ended(status) => self.end(process, status, observer),
-            Served::Misbehaved => {
-                let status = kill(&mut process);
-                self.end(process, status, observer);
-            }
-        }
+        let Some(mut thread) = self.threads.remove(&tid) else { return };
+        let left = Desk { host: self, observer }.serve(&mut thread);
+        self.put_back(thread, left, observer);
     }
 
-    /// Bury the processes that died natively while they waited; whether there was one.
-    fn collect_dead(&mut self, observer: &mut dyn Observer) -> bool {
-        let dead: Vec<_> = self
-            .processes
-            .iter()
-            .filter_map(|(&tid, process)| process.guest.end().map(|status| (tid, status)))
-            .collect();
-        for &(tid, status) in &dead {
-            self.ready.retain(|&other| other != tid);
-            if let Some(process) = self.processes.remove(&tid) {
-                self.end(process, status, observer);
-            }
-        }
-        !dead.is_empty()
-    }
-
-    /// A process is dead: tell everybody, and keep what is to be kept.
-    fn end(
-        &mut self,
-        mut process: Process,
-        status: shim_supervisor::ExitStatus,
+    /// Tell something about a thread.
+    pub(crate) fn tell(
+        &self,
+        thread: &Thread,
+        time: SimTime,
+        what: Observation<'_>,
         observer: &mut dyn Observer,
     ) {
-        let pid = process.pid;
-        let host = &self.machine.config.hostname;
-        process.drain(host, &mut self.lacks, observer);
-        let now = process.time.max(process.told);
-        process.count_refused(&mut self.lacks);
-        if let Some((number, args)) = process.call.take()
-            && self.machine.config.is_tracing
-        {
-            process.tell(host, now, Observation::Unfinished { number, args }, observer);
+        if let Some(process) = self.processes.get(&thread.pid) {
+            let source = process.source(&self.machine.config.hostname, thread.tid);
+            observer.observe(&source, time, what);
         }
-        if status == shim_supervisor::ExitStatus::Lost {
-            let text = "lost: the launcher process was killed";
-            process.log_error(&self.machine.config, text, observer);
+    }
+
+    /// Tell that something is wrong with a thread, if anybody wants to hear of errors.
+    pub(crate) fn log_error(&self, thread: &Thread, text: &str, observer: &mut dyn Observer) {
+        let level = log::Level::Error;
+        if level <= self.machine.config.log_level {
+            self.tell(thread, thread.time, Observation::Log { level, text }, observer);
         }
-        let end = process_end(status);
-        process.tell(host, now, Observation::Ended(end), observer);
-        if let Some(text) = process.guest.take_failure() {
-            self.failures.push(Failure { program: process.program.clone(), pid: pid.0, text });
-        }
-        if !process.has_started && matches!(end, ProcessEnd::Exited(_)) {
-            let text = "ended before its shim was up: what it did, it did outside the simulation";
-            self.lacks.add(&process.program, LackKind::Other(text.to_owned()), 1);
-        }
-        self.ends.insert(pid.0, end);
-        self.interrupter.remove(pid.0);
-        self.machine.pids.retain(|&other| other != pid);
-        self.machine.kernel(|kernel| kernel.process_ended(pid));
     }
 }
 
@@ -434,26 +454,12 @@ fn with_limit(error: io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{error} (is there a limit {limit}?)"))
 }
 
-/// Kill a process natively and wait for its end.
-fn kill(process: &mut Process) -> shim_supervisor::ExitStatus {
-    // Nobody is kept waiting for long: the watcher hears of a SIGKILL within milliseconds.
-    const RECHECK: Duration = Duration::from_micros(200);
-    process.guest.kill();
-    loop {
-        if let Some(status) = process.guest.end() {
-            return status;
-        }
-        std::thread::sleep(RECHECK);
-    }
-}
-
 /// Why `program` was not started, as a person understands it.
-fn not_started(error: SpawnError, program: PathBuf) -> StartError {
+fn not_started(error: SpawnError, command: &Command) -> StartError {
+    let program = path_from_here(command);
     let is_missing = matches!(&error, SpawnError::Program { error, .. } if error.kind() == io::ErrorKind::NotFound);
-    match image::script_interpreter(&program) {
-        Some(interpreter) if is_missing && interpreter.is_absolute() && !interpreter.exists() => {
-            StartError::Interpreter { script: program, interpreter }
-        }
+    match image::missing_interpreter(&program, command.view.as_deref()) {
+        Some(interpreter) if is_missing => StartError::Interpreter { script: program, interpreter },
         _ => StartError::Spawn(error),
     }
 }

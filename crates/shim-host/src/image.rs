@@ -1,6 +1,6 @@
 //! Whether a program can become a guest: found out before it runs.
 //!
-//! A path in, nothing or the reason against it out. Always true: a program that the dynamic linker would
+//! A path in, and how the program sees the file system; nothing or the reason against it out. Always true: a program that the dynamic linker would
 //! not load our library into is refused by name, because it would run outside the simulation, in real
 //! time; what is broken in any other way is left to execve(2), whose error is the true one. The same question
 //! about a guest's own execve is the shim's.
@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use object::read::ReadCache;
 use object::read::elf::{Dyn, FileHeader, ProgramHeader};
 use object::{Endianness, elf};
+use shim_supervisor::View;
 
 /// Why a program cannot become a guest.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -35,14 +36,14 @@ impl std::error::Error for Unsuitable {}
 const STATIC: &str = "it is statically linked, so libshim.so cannot be loaded into it; use a dynamically linked build";
 const FOREIGN: &str = "it is not a 64-bit x86 program";
 
-/// Look at the program `path`, and at the interpreters if it is a script.
-pub fn check(path: &Path) -> Result<(), Unsuitable> {
+/// Look at the program `path`, and at the interpreters if it is a script, as `view` shows them.
+pub fn check(path: &Path, view: Option<&View>) -> Result<(), Unsuitable> {
     // As deep as Linux goes.
     const MAX_INTERPRETERS: usize = 5;
     let mut path = path.to_owned();
     for _ in 0..MAX_INTERPRETERS {
         // What cannot be read cannot be judged: execve(2) says more.
-        let Ok(mut file) = File::open(&path) else { return Ok(()) };
+        let Ok(mut file) = open(&path, view) else { return Ok(()) };
         let Ok(start) = first_bytes(&mut file) else { return Ok(()) };
         if let Some(interpreter) = interpreter(&start) {
             path = interpreter.to_owned();
@@ -66,10 +67,19 @@ pub fn needs_shell(path: &Path) -> bool {
     start.is_ok_and(|start| !start.starts_with(b"#!") && !start.starts_with(b"\x7fELF"))
 }
 
-/// The interpreter that the script `path` names, if it is a script.
-pub fn script_interpreter(path: &Path) -> Option<PathBuf> {
-    let start = File::open(path).and_then(|mut file| first_bytes(&mut file)).ok()?;
-    interpreter(&start).map(Path::to_owned)
+/// The interpreter that the script `path` names, if it is a script and there is no such interpreter.
+pub fn missing_interpreter(path: &Path, view: Option<&View>) -> Option<PathBuf> {
+    let start = open(path, view).and_then(|mut file| first_bytes(&mut file)).ok()?;
+    let interpreter = interpreter(&start)?;
+    let is_missing = interpreter.is_absolute() && open(interpreter, view).is_err();
+    is_missing.then(|| interpreter.to_owned())
+}
+
+fn open(path: &Path, view: Option<&View>) -> io::Result<File> {
+    match view {
+        Some(view) => view.open(path),
+        None => File::open(path),
+    }
 }
 
 fn first_bytes(file: &mut File) -> io::Result<Vec<u8>> {
@@ -115,10 +125,10 @@ mod tests {
 
     #[test]
     fn dynamic_programs_and_their_scripts_are_suitable() {
-        assert_eq!(check(&std::env::current_exe().unwrap()), Ok(()));
-        assert_eq!(check(Path::new("/lib64/ld-linux-x86-64.so.2")), Ok(()));
-        assert_eq!(check(Path::new("/nonexistent")), Ok(()));
-        assert_eq!(check(Path::new("/etc/passwd")), Ok(()));
+        assert_eq!(check(&std::env::current_exe().unwrap(), None), Ok(()));
+        assert_eq!(check(Path::new("/lib64/ld-linux-x86-64.so.2"), None), Ok(()));
+        assert_eq!(check(Path::new("/nonexistent"), None), Ok(()));
+        assert_eq!(check(Path::new("/etc/passwd"), None), Ok(()));
         assert!(needs_shell(Path::new("/etc/passwd")));
         assert!(!needs_shell(&std::env::current_exe().unwrap()));
         assert!(!needs_shell(Path::new("/nonexistent")));
@@ -135,14 +145,14 @@ mod tests {
     }
 
     #[test]
-    fn the_interpreter_of_a_script_is_known_whether_it_exists_or_not() {
+    fn the_interpreter_of_a_script_is_named_if_it_is_missing() {
         let script = std::env::temp_dir().join(format!("shim-script-{}", std::process::id()));
         std::fs::write(&script, "#!/nonexistent/sh -e\n").unwrap();
-        let interpreter = script_interpreter(&script);
+        let interpreter = missing_interpreter(&script, None);
         std::fs::remove_file(&script).unwrap();
         assert_eq!(interpreter.as_deref(), Some(Path::new("/nonexistent/sh")));
-        assert_eq!(script_interpreter(&std::env::current_exe().unwrap()), None);
-        assert_eq!(script_interpreter(Path::new("/nonexistent")), None);
+        assert_eq!(missing_interpreter(&std::env::current_exe().unwrap(), None), None);
+        assert_eq!(missing_interpreter(Path::new("/nonexistent"), None), None);
     }
 
     /// The smallest ELF file that is a static program, and what a change of one byte makes of it.
@@ -160,8 +170,8 @@ mod tests {
             std::fs::write(&path, bytes).unwrap();
             let script = folder.join("script");
             std::fs::write(&script, format!("#!{}\n", path.display())).unwrap();
-            let verdict = check(&path);
-            assert_eq!(check(&script), verdict);
+            let verdict = check(&path, None);
+            assert_eq!(check(&script, None), verdict);
             verdict.map_err(|error| (error.path == path, error.reason))
         };
         let as_static = check_bytes(&bytes);

@@ -27,7 +27,8 @@ impl Interrupter {
         Interrupter(Arc::default())
     }
 
-    /// Send `signal` (1 to 64; others are ignored) to every process of the host, as a terminal does.
+    /// Send `signal` (1 to 64; others are ignored) to the processes of the host, as a terminal does: not to those that
+    /// have made a session of their own.
     pub fn interrupt(&self, signal: u32) {
         let is_signal = (1..=MAX_SIGNAL as u32).contains(&signal);
         if is_signal {

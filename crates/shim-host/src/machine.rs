@@ -2,34 +2,37 @@
 //!
 //! Calls into the kernel in, their results out. Always true: the kernel is only ever called with its arena
 //! open, so that everything it allocates lies there; `now` never goes back, and the words that guests
-//! read follow it at each hand-over. What the calls mean for a guest is `serve`.
+//! read follow it at each hand-over. Guests that have control may call the kernel, too, where it lies; so it is not
+//! touched here while one has. What the calls mean for a guest is `serve`.
+//!
+//! # Safety
+//!
+//! Empties the arena under a kernel that nobody uses any more.
+#![allow(unsafe_code)]
 
 use std::io;
 use std::sync::Arc;
 
 use shim_abi::SimTime;
-use shim_abi::event::SignalInfo;
+use shim_abi::address::ARENA_BYTES;
+use shim_abi::random::Stream;
 use shim_arena::Arena;
-use shim_kernel::{Kernel, VirtualPid};
-use shim_supervisor::{HostMemory, Library};
+use shim_kernel::{Guests, Kernel, VirtualPid};
+use shim_supervisor::{HostMemory, KernelMemory, Library};
 
 use crate::config::HostConfig;
-use crate::interrupter::Interrupter;
-
-/// Largest state of one host's kernel.
-const ARENA_BYTES: usize = 1 << 30;
+use crate::guest_view::{Blocks, View};
+use crate::thread::Thread;
 
 pub(crate) struct Machine {
     // Before the arena: it lies in it, and is dropped first.
     kernel: Box<Kernel>,
     arena: Arena,
-    pub(crate) memory: Arc<HostMemory>,
+    pub(crate) blocks: Blocks,
     pub(crate) config: HostConfig,
-    /// Processes that have not ended, in the order of their start.
-    pub(crate) pids: Vec<VirtualPid>,
     now: SimTime,
-    /// End of the step that is under way.
-    until: SimTime,
+    /// How often it has been booted again.
+    reboots: u64,
 }
 
 impl Machine {
@@ -39,8 +42,13 @@ impl Machine {
         library: &Library,
         descriptor_limit: (u32, u32),
     ) -> io::Result<Machine> {
-        let memory = HostMemory::new(library, &config.manager()?, &config.host())?;
         let arena = Arena::create(config.host_id, ARENA_BYTES)?;
+        let for_guests = config.is_kernel_in_guest.then(|| KernelMemory {
+            file: arena.fd(),
+            arena: config.host_id,
+            layout: Kernel::LAYOUT,
+        });
+        let memory = HostMemory::new(library, &config.manager(), &config.host(), for_guests)?;
         let settings = config.kernel(descriptor_limit);
         let kernel = arena.enter(|| Box::new(Kernel::new(settings)));
         // Whoever maps the arena finds the kernel here.
@@ -48,18 +56,86 @@ impl Machine {
         Ok(Machine {
             kernel,
             arena,
-            memory: Arc::new(memory),
+            blocks: Blocks::new(Arc::new(memory)),
             config,
-            pids: Vec::new(),
             now: SimTime::ZERO,
-            until: SimTime::ZERO,
+            reboots: 0,
         })
     }
 
     /// Call the kernel.
     pub(crate) fn kernel<T>(&mut self, call: impl FnOnce(&mut Kernel) -> T) -> T {
-        let Machine { kernel, arena, .. } = self;
-        arena.enter(|| call(kernel))
+        let Machine { kernel, arena, blocks, .. } = self;
+        arena.enter(|| {
+            let result = call(kernel);
+            drop_files(kernel, blocks);
+            result
+        })
+    }
+
+    /// Call the kernel about `thread`, with what it may want to know of guests.
+    pub(crate) fn kernel_for<T>(
+        &mut self,
+        thread: &mut Thread,
+        call: impl FnOnce(&mut Kernel, &mut View<'_>) -> T,
+    ) -> T {
+        let Machine { kernel, arena, blocks, .. } = self;
+        let mut view = View { guest: &mut thread.guest, blocks };
+        arena.enter(|| {
+            let result = call(kernel, &mut view);
+            view.blocks.end_call();
+            drop_files(kernel, view.blocks);
+            result
+        })
+    }
+
+    /// Call the kernel about a process that has no thread any more.
+    pub(crate) fn kernel_alone<T>(
+        &mut self,
+        call: impl FnOnce(&mut Kernel, &mut Blocks) -> T,
+    ) -> T {
+        let Machine { kernel, arena, blocks, .. } = self;
+        arena.enter(|| {
+            let result = call(kernel, blocks);
+            drop_files(kernel, blocks);
+            result
+        })
+    }
+
+    /// Where guests send native files.
+    pub(crate) fn port(&mut self) -> i64 {
+        self.blocks.port()
+    }
+
+    /// Begin with a new kernel that numbers processes where this one would, and has random numbers of its own. Only when
+    /// no guest of the host is left.
+    pub(crate) fn reboot(&mut self, descriptor_limit: (u32, u32)) -> io::Result<()> {
+        let last = self.kernel.next_pid().0 - 1;
+        self.reboots += 1;
+        let mut settings = self.config.kernel(descriptor_limit);
+        let names = ["host", &self.config.hostname, "reboot", &self.reboots.to_string()];
+        settings.seed = Stream::named(settings.seed, &names).next_u64();
+        self.replace_kernel(settings)?;
+        self.kernel(|kernel| kernel.number_after(VirtualPid(last)));
+        Ok(())
+    }
+
+    /// Forget the kernel, and begin with a new one. Only when no guest of the host is left.
+    pub(crate) fn replace_kernel(&mut self, settings: shim_kernel::Config) -> io::Result<()> {
+        // Outside the arena, for as long as that is empty.
+        let broken = std::mem::replace(&mut self.kernel, Box::new(Kernel::new(settings.clone())));
+        // Its state may be anything: nothing of it is dropped.
+        std::mem::forget(broken);
+        // SAFETY: the kernel was all that was in the arena, and is forgotten; the guests that had it are dead.
+        unsafe { self.arena.reset() }?;
+        self.kernel = self.arena.enter(|| Box::new(Kernel::new(settings)));
+        self.arena.set_root((&raw const *self.kernel).addr());
+        Ok(())
+    }
+
+    /// The memory files.
+    pub(crate) fn memory(&self) -> &Arc<HostMemory> {
+        self.blocks.memory()
     }
 
     /// Simulated now.
@@ -75,33 +151,54 @@ impl Machine {
     /// A step begins that ends at `until`.
     pub(crate) fn begin_step(&mut self, now: SimTime, until: SimTime) {
         self.advance_to(now);
-        self.until = until;
+        self.kernel.begin_step(until);
+    }
+
+    /// A thread gets the processor now.
+    pub(crate) fn begin_turn(&mut self) {
+        self.kernel.begin_turn(self.now);
     }
 
     /// Tell guests the time, and how far they may go. To be called before each hand-over.
-    pub(crate) fn publish_clock(&self) {
-        self.memory.set_now(self.now);
-        self.memory.set_realtime_offset_ns(self.kernel.realtime_offset_ns(self.now));
-        self.memory.set_run_until(self.run_until());
+    pub(crate) fn publish_clock(&mut self) {
+        self.collect_ready();
+        let memory = self.memory();
+        memory.set_now(self.now);
+        memory.set_realtime_offset_ns(self.kernel.realtime_offset_ns(self.now));
+        memory.set_watching(self.kernel.is_watching());
+        memory.set_run_until(self.kernel.run_until(self.now));
     }
 
-    /// The instant at which a guest must hand over; the end of time: nothing waits for it.
-    pub(crate) fn run_until(&self) -> SimTime {
-        let next = self.kernel.next_event().unwrap_or(SimTime::MAX);
-        self.until.min(next).max(self.now)
+    /// Queue the threads whose waits are over; whether there are any.
+    pub(crate) fn collect_ready(&mut self) -> bool {
+        self.kernel(Kernel::collect_ready)
     }
 
-    /// Post the signals that came from outside to every process.
-    pub(crate) fn post_interrupts(&mut self, interrupter: &Interrupter) {
-        for signal in interrupter.take() {
-            // As a terminal's line discipline sends it.
-            let info = SignalInfo { signal, code: libc::SI_KERNEL, ..SignalInfo::default() };
-            let now = self.now;
-            for i in 0..self.pids.len() {
-                let pid = self.pids[i];
-                self.kernel(|kernel| kernel.post_signal(now, pid, info));
-            }
-        }
+    /// Whether a thread can go on now.
+    pub(crate) fn has_ready(&self) -> bool {
+        self.kernel.has_ready()
+    }
+
+    /// The instant at which the turn ends, whatever the step does.
+    pub(crate) fn end_of_turn(&self) -> SimTime {
+        self.kernel.end_of_turn()
+    }
+
+    /// The instant at which the step ends that is under way.
+    pub(crate) fn end_of_step(&self) -> SimTime {
+        self.kernel.end_of_step()
+    }
+
+    /// Let everything happen that is due by now. Only while no guest has control.
+    pub(crate) fn catch_up(&mut self) {
+        let now = self.now;
+        self.kernel(|kernel| kernel.advance(now));
+    }
+
+    /// The call in which a thread waits. Who made it by itself may not have told.
+    pub(crate) fn call_of(&self, thread: &Thread) -> Option<(u32, [u64; 6])> {
+        let visited = self.kernel.visited(thread.tid);
+        visited.map(|call| (call.number, call.args)).or(thread.call)
     }
 
     /// The kernel's next own event.
@@ -112,5 +209,11 @@ impl Machine {
     /// Bytes of the arena in use.
     pub(crate) fn used_bytes(&self) -> usize {
         self.arena.used_bytes()
+    }
+}
+/// Close the native files that nobody can receive any more.
+fn drop_files(kernel: &mut Kernel, blocks: &mut Blocks) {
+    for number in kernel.take_dropped_files() {
+        blocks.drop_file(number);
     }
 }

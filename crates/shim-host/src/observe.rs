@@ -22,6 +22,8 @@ pub struct Source<'a> {
     pub pid: u32,
     /// Virtual thread id.
     pub tid: u32,
+    /// Virtual id of the process that the host's owner started and that this one descends from, or is.
+    pub root: u32,
 }
 
 /// How a process ended.

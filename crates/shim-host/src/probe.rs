@@ -66,7 +66,8 @@ impl Finding {
 
 /// Look at everything. Forks: to be called while this process has one thread.
 pub fn machine() -> Vec<Finding> {
-    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    let maps = std::fs::read("/proc/self/maps").unwrap_or_default();
+    let maps = String::from_utf8_lossy(&maps);
     vec![
         kernel_version(),
         user_dispatch(),
@@ -80,6 +81,7 @@ pub fn machine() -> Vec<Finding> {
         cpuid(),
         address_randomisation(),
         vsyscall(&maps),
+        mounts(),
     ]
 }
 
@@ -269,8 +271,8 @@ fn cpuid() -> Finding {
 /// Where `cpuid` cannot be made to trap: the variable by which OpenSSL leaves RDRAND (bit 62 of the first
 /// mask) and RDSEED (bit 18 of the second) alone, see OPENSSL_ia32cap(3). To be added to the environment
 /// of every guest that does not bring its own.
-pub fn processor_mask() -> Option<&'static std::ffi::CStr> {
-    (!child::can_trap_cpuid()).then_some(c"OPENSSL_ia32cap=~0x4000000000000000:~0x40000")
+pub fn processor_mask() -> Option<(&'static str, &'static str)> {
+    (!child::can_trap_cpuid()).then_some(("OPENSSL_ia32cap", "~0x4000000000000000:~0x40000"))
 }
 
 fn address_randomisation() -> Finding {
@@ -304,6 +306,29 @@ fn vsyscall(maps: &str) -> Finding {
         "if you have such programs: boot with vsyscall=none",
     )
 }
+
+fn mounts() -> Finding {
+    let end = in_child(child::try_mounts);
+    let is_fine = end == ChildEnd::Exited(0);
+    Finding::ok(
+        "mounts",
+        match end {
+            _ if is_fine => "hosts of a scenario can have folders of their own".to_owned(),
+            other => format!("hosts of a scenario cannot have folders of their own ({other})"),
+        },
+    )
+    .unless(
+        is_fine,
+        Grade::Warn,
+        "the keys private and overlay of a scenario are refused: its hosts share /tmp, /run and the like",
+        MOUNTS_CURE,
+    )
+}
+
+/// What helps where hosts cannot have folders of their own.
+pub const MOUNTS_CURE: &str = "run as root, or permit user namespaces (user.max_user_namespaces, on Ubuntu \
+     kernel.apparmor_restrict_unprivileged_userns=0); docker run --cap-add SYS_ADMIN --security-opt \
+     seccomp=unconfined --security-opt apparmor=unconfined";
 
 /// Start and end of the mapping with this name in the text of /proc/self/maps.
 fn mapping(maps: &str, name: &str) -> Option<(usize, usize)> {

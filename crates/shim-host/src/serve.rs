@@ -1,188 +1,298 @@
-//! A thread's time between two waits: its requests, answered until it parks or its process ends.
+//! A thread's turn: its requests, answered until it waits or ends.
 //!
-//! A thread that has control (or whose wait is over) in, [`Served`] out. Always true: on entry no other guest
+//! A thread that has control (or whose wait is over) in, [`Left`] out. Always true: on entry no other guest
 //! of the host has control, and on return none has; a request is answered at the thread's own time
-//! `now + charged`, and only the end of a wait moves the host's clock. Which thread is served when is
-//! `host`; what a call does is the kernel's.
+//! `now + charged`, and the host's clock moves only when the thread gives up control. Which thread is served
+//! when is `host`; what a call does is the kernel's; what becomes of the host's books at births and ends is
+//! `birth` and `death`.
 
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use shim_abi::calls::nr;
+use shim_abi::SimDuration;
+use shim_abi::calls::{PSEUDO_IMAGES, PSEUDO_MAPS, PSEUDO_POST, nr};
 use shim_abi::event::{Reply, Request};
 use shim_abi::ring::CallRecord;
-use shim_abi::{SimDuration, SimTime};
-use shim_kernel::{Outcome, SignalOutcome};
+use shim_abi::thread::kernel_place;
+use shim_kernel::{Outcome, SignalOutcome, VirtualPid};
 use shim_supervisor::{Event, ExitStatus};
 
-use crate::guest_view::View;
-use crate::interrupter::Interrupter;
-use crate::lacks::Lacks;
-use crate::machine::Machine;
+use crate::host::Host;
 use crate::observe::{Observation, Observer};
-use crate::preemptions::Preemptions;
-use crate::process::{Process, State};
+use crate::thread::{State, Thread};
 
 /// What became of a thread that was served.
-pub(crate) enum Served {
-    /// It waits in simulated time.
-    Parked,
+pub(crate) enum Left {
+    /// It is there, in the state that it has now.
+    Waiting,
+    /// It has ended, its process has not.
+    Gone,
     /// Its process is dead.
     Ended(ExitStatus),
-    /// It broke the rules, and is to be killed.
+    /// It broke the rules, and its process is to be killed.
     Misbehaved,
+    /// This process has died while it was in the kernel, and perhaps nobody has control.
+    Lost(VirtualPid),
 }
 
 /// What to do about a request.
-enum Answer {
+pub(crate) enum Answer {
     /// Hand control back with this.
     Reply(Reply),
-    /// Keep control: the thread waits.
-    Park,
+    /// Keep control: the thread waits, in this state.
+    Wait(State),
+    /// The thread has ended.
+    Gone,
+    /// The process has ended.
+    Ended(ExitStatus),
     /// The process is about to end by itself.
     End,
     /// It broke a rule: this one.
     Misbehaved(&'static str),
 }
 
-/// Everything that serving needs beside the thread.
+/// Where a thread is served.
 pub(crate) struct Desk<'a> {
-    pub(crate) machine: &'a mut Machine,
-    pub(crate) interrupter: &'a Interrupter,
-    pub(crate) lacks: &'a mut Lacks,
-    pub(crate) preemptions: &'a mut Preemptions,
-    /// Other threads of the host are ready, and run when this one hands over.
-    pub(crate) has_others: bool,
-    /// Counts the guests' messages.
-    pub(crate) handovers: &'a mut u64,
+    pub(crate) host: &'a mut Host,
     pub(crate) observer: &'a mut dyn Observer,
 }
 
 impl Desk<'_> {
     /// Serve a thread that has control, or that waited and now goes on.
-    pub(crate) fn serve(&mut self, process: &mut Process) -> Served {
-        let was = std::mem::replace(&mut process.state, State::Serving);
-        if was == State::Parked {
-            let tid = process.tid;
-            let now = self.machine.now();
-            process.time = now;
-            let outcome = self
-                .machine
-                .kernel(|kernel| kernel.resume(now, tid, &mut View(&mut process.guest)));
-            let answer = match outcome {
-                // It waited at its limit, in the middle of whatever: it will ask for signals itself.
-                Outcome::Done(_) if process.call.is_none() => Answer::Reply(complete(0, true)),
-                outcome => self.conclude(process, outcome, true),
-            };
-            if let Some(served) = self.act(process, answer) {
-                return served;
-            }
-        } else {
-            self.machine.publish_clock();
+    pub(crate) fn serve(&mut self, thread: &mut Thread) -> Left {
+        let was = std::mem::replace(&mut thread.state, State::Serving);
+        if was != State::Paused {
+            self.host.machine.begin_turn();
         }
+        thread.time = self.host.machine.now();
+        let left = match was {
+            State::Fresh => {
+                self.host.machine.publish_clock();
+                None
+            }
+            State::Born => {
+                let (now, tid) = (thread.time, thread.tid);
+                self.host.machine.kernel_for(thread, |kernel, view| kernel.begins(now, tid, view));
+                self.act(thread, Answer::Reply(Reply::Started))
+            }
+            State::Paused => self.act(thread, Answer::Reply(complete(0, true))),
+            _ => {
+                let answer = self.resume(thread);
+                self.act(thread, answer)
+            }
+        };
+        match left {
+            Some(left) => left,
+            None => self.listen(thread),
+        }
+    }
+
+    /// Answer requests until the thread gives up control.
+    fn listen(&mut self, thread: &mut Thread) -> Left {
         loop {
-            let event = process.guest.wait_watched(self.patience());
-            process.drain(&self.machine.config.hostname, self.lacks, self.observer);
+            let event = thread.guest.wait_watched(self.patience());
+            self.drain(thread);
             let request = match event {
                 Event::Request(request) => request,
+                Event::Passed(block) => match self.follow(thread, block) {
+                    Ok(()) => continue,
+                    Err(left) => return left,
+                },
+                Event::Disturbed => match self.host.died_with_control() {
+                    Some(pid) => return Left::Lost(pid),
+                    None => continue,
+                },
                 Event::Malformed => {
-                    self.complain(process, "its shim sent a message that nobody understands");
-                    return Served::Misbehaved;
+                    self.complain(thread, "its shim sent a message that nobody understands");
+                    return Left::Misbehaved;
                 }
-                Event::Exited(status) => return Served::Ended(status),
+                Event::Exited(status) => {
+                    // Whomever it was about to name would wait for ever.
+                    let mark = thread.guest.thread().is_in_kernel.load(Relaxed);
+                    let is_lost = mark != kernel_place::OUTSIDE;
+                    return if is_lost { Left::Lost(thread.pid) } else { Left::Ended(status) };
+                }
             };
-            *self.handovers += 1;
-            let charged = SimDuration::from_ns(process.guest.charged_ns());
-            let now = self.machine.now() + charged;
-            process.time = now;
-            self.machine.post_interrupts(self.interrupter);
-            let answer = self.answer(process, now, request);
-            if let Some(served) = self.act(process, answer) {
-                return served;
+            self.host.handovers += 1;
+            let charged = SimDuration::from_ns(thread.guest.charged_ns());
+            thread.time = self.host.machine.now() + charged;
+            // Whom it woke by itself was ready before what happens now.
+            self.host.machine.collect_ready();
+            self.host.post_interrupts();
+            let answer = self.answer(thread, request);
+            if let Some(left) = self.act(thread, answer) {
+                return left;
             }
         }
     }
 
-    /// How long the thread may compute without a call; for ever if nothing waits for it, because then
-    /// nobody is helped and the run stays reproducible.
-    fn patience(&self) -> Option<Duration> {
-        let watchdog = self.machine.config.watchdog?;
-        (self.has_others || self.machine.run_until() < SimTime::MAX).then_some(watchdog.wall)
+    /// The thread has handed control to the one with this block: that is who is served from now on.
+    fn follow(&mut self, thread: &mut Thread, block: u32) -> Result<(), Left> {
+        let Some(next) = self.host.take_thread_at(block) else {
+            self.complain(thread, "its shim handed control to nobody");
+            return Err(Left::Misbehaved);
+        };
+        let mut last = std::mem::replace(thread, next);
+        last.state = State::Parked;
+        thread.state = State::Serving;
+        thread.time = last.time;
+        self.host.threads.insert(last.tid, last);
+        Ok(())
     }
 
-    fn answer(&mut self, process: &mut Process, now: SimTime, request: Request) -> Answer {
-        let tid = process.tid;
+    /// How long the thread may compute without a call while something waits for it, which it may have made itself.
+    fn patience(&self) -> Option<Duration> {
+        self.host.machine.config.watchdog.map(|watchdog| watchdog.wall)
+    }
+
+    /// The thread was parked, and its wait is over.
+    fn resume(&mut self, thread: &mut Thread) -> Answer {
+        let (now, tid) = (thread.time, thread.tid);
+        thread.call = self.host.machine.call_of(thread);
+        let outcome =
+            self.host.machine.kernel_for(thread, |kernel, view| kernel.resume(now, tid, view));
+        match outcome {
+            // It waited at its limit, in the middle of whatever: it will ask for signals itself.
+            Outcome::Done(_) if thread.call.is_none() => {
+                Answer::Reply(complete(thread.untold.take().unwrap_or(0), true))
+            }
+            outcome => self.conclude(thread, outcome, true),
+        }
+    }
+
+    fn answer(&mut self, thread: &mut Thread, request: Request) -> Answer {
+        let (now, tid) = (thread.time, thread.tid);
         match request {
-            Request::Start => {
-                if process.has_started {
-                    self.machine.kernel(|kernel| kernel.exec_started(tid));
-                }
-                process.begin_image(self.lacks);
-                process.call = None;
-                Answer::Reply(Reply::Started)
+            Request::Start => self.start_image(thread),
+            Request::Syscall { number: PSEUDO_IMAGES, args, .. } => {
+                Answer::Reply(complete(thread.guest.answer_images(args), false))
+            }
+            Request::Syscall { number: PSEUDO_POST, .. } => {
+                Answer::Reply(complete(self.host.machine.port(), false))
+            }
+            Request::Syscall { number: PSEUDO_MAPS, args, .. } => {
+                Answer::Reply(complete(thread.guest.answer_maps(args), false))
             }
             Request::Syscall { number, args, .. } => {
-                process.call = Some((number, args));
-                let outcome = self.machine.kernel(|kernel| {
-                    kernel.call(now, tid, number, args, &mut View(&mut process.guest))
-                });
-                if let Outcome::Exit { .. } = outcome {
-                    self.note_exit(process, now, number, args);
+                thread.call = Some((number, args));
+                let outcome = self
+                    .host
+                    .machine
+                    .kernel_for(thread, |kernel, view| kernel.call(now, tid, number, args, view));
+                if let Outcome::Exit { .. } | Outcome::ThreadExit = outcome {
+                    self.note_exit(thread, number, args);
                 }
-                self.conclude(process, outcome, false)
+                let answer = self.conclude(thread, outcome, false);
+                let has_woken = self.host.machine.collect_ready();
+                self.after_waking(thread, answer, has_woken)
             }
-            Request::Limit => {
-                self.machine.kernel(|kernel| kernel.limit(now, tid));
-                Answer::Park
+            Request::Answered { number, args, result, has_woken } => {
+                thread.call = Some((number, args));
+                let answer = self.conclude(thread, Outcome::Done(result), false);
+                let has_woken = self.host.machine.collect_ready() || has_woken;
+                self.after_waking(thread, answer, has_woken)
             }
+            Request::Resumed { number, args, result } => {
+                thread.call = Some((number, args));
+                self.conclude(thread, Outcome::Done(result), false)
+            }
+            Request::Parked { number, args } => {
+                thread.call = Some((number, args));
+                self.conclude(thread, Outcome::Park, false)
+            }
+            Request::Limit => self.limit(thread),
             Request::Preempted => {
-                self.note_preemption(process, now);
-                self.machine.kernel(|kernel| kernel.limit(now, tid));
-                Answer::Park
+                self.note_preemption(thread);
+                self.give_way(thread)
             }
             Request::Drain => Answer::Reply(complete(0, false)),
-            Request::Signals => self.conclude(process, Outcome::Done(0), false),
+            Request::Signals => self.conclude(thread, Outcome::Done(0), false),
             Request::SyscallComplete { .. } | Request::AddThreadRes { .. } => {
                 Answer::Misbehaved("its shim answered what nobody asked")
             }
         }
     }
 
+    /// The thread's clock has reached the instant at which it must hand over.
+    fn limit(&mut self, thread: &mut Thread) -> Answer {
+        let now = thread.time;
+        self.host.machine.collect_ready();
+        let machine = &self.host.machine;
+        if now >= machine.end_of_turn() {
+            return self.give_way(thread);
+        }
+        if now >= machine.end_of_step() {
+            return Answer::Wait(State::Paused);
+        }
+        // Whom it made ready by itself cannot go on after all.
+        Answer::Reply(complete(0, false))
+    }
+
+    /// Its call is answered. If that woke somebody, and the thread has had more than its share of the processor, it
+    /// lets the others go first.
+    ///
+    /// Why: whoever releases a lock wakes those who wait for it, and takes it again at once if it may go on. If it
+    /// makes its other calls with the lock held, its turns end while it holds it, each time, and nobody else ever
+    /// gets it. Schedulers of real machines let those go first, too, who have waited.
+    fn after_waking(&mut self, thread: &mut Thread, answer: Answer, has_woken: bool) -> Answer {
+        let Answer::Reply(Reply::Complete { result, signal: None, .. }) = answer else {
+            return answer;
+        };
+        if !has_woken || !thread.is_restless() {
+            return answer;
+        }
+        thread.call = None;
+        thread.untold = Some(result);
+        thread.rest();
+        self.give_way(thread)
+    }
+
+    /// The thread goes behind all that are ready, those included that are woken at this very instant.
+    fn give_way(&mut self, thread: &mut Thread) -> Answer {
+        let (now, tid) = (thread.time, thread.tid);
+        let machine = &mut self.host.machine;
+        machine.advance_to(now);
+        machine.catch_up();
+        machine.kernel(|kernel| kernel.limit(now, tid));
+        Answer::Wait(State::Parked)
+    }
+
     /// Turn what the kernel said into what to do.
     fn conclude(
         &mut self,
-        process: &mut Process,
-        outcome: Outcome,
+        thread: &mut Thread,
+        mut outcome: Outcome,
         is_clock_advanced: bool,
     ) -> Answer {
-        let result = match outcome {
-            Outcome::Done(result) => result,
-            Outcome::Park => return Answer::Park,
-            Outcome::Native { number, args } => {
-                self.machine.publish_clock();
-                match process.guest.native_call(number, args) {
-                    Ok(result) => result,
-                    Err(_) => return Answer::End,
+        let result = loop {
+            match outcome {
+                Outcome::Done(result) => break result,
+                Outcome::Park => {
+                    thread.rest();
+                    return Answer::Wait(State::Parked);
                 }
-            }
-            Outcome::Exit { status } => {
-                process.call = None;
-                let args = [status as u64, 0, 0, 0, 0, 0];
-                self.machine.publish_clock();
-                return match process.guest.native_call(nr::exit_group, args) {
-                    Ok(_) => Answer::Misbehaved("its shim did not exit when it was told to"),
-                    Err(_) => Answer::End,
-                };
+                Outcome::Native { number, args } => {
+                    self.host.machine.publish_clock();
+                    match thread.guest.native_call(number, args) {
+                        Ok(result) => break result,
+                        Err(_) => return Answer::End,
+                    }
+                }
+                Outcome::Clone { pid, tid } => match self.bear(thread, pid, tid) {
+                    Ok(next) => outcome = next,
+                    Err(_) => return Answer::End,
+                },
+                Outcome::ThreadExit => return self.end_thread(thread),
+                Outcome::Exit { status } => return self.exit(thread, status),
             }
         };
-        let (now, tid) = (process.time, process.tid);
-        let taken = self
-            .machine
-            .kernel(|kernel| kernel.take_signal(now, tid, &mut View(&mut process.guest)));
+        let (now, tid) = (thread.time, thread.tid);
+        let taken =
+            self.host.machine.kernel_for(thread, |kernel, view| kernel.take_signal(now, tid, view));
         match taken {
             SignalOutcome::None => Answer::Reply(complete(result, is_clock_advanced)),
             SignalOutcome::Deliver(info) => {
-                let host = &self.machine.config.hostname;
-                process.tell(host, now, Observation::Signal(info), self.observer);
+                self.host.tell(thread, now, Observation::Signal(info), self.observer);
                 Answer::Reply(Reply::Complete {
                     result,
                     copies_bytes: 0,
@@ -190,52 +300,101 @@ impl Desk<'_> {
                     signal: Some(info),
                 })
             }
+            SignalOutcome::Stop => Answer::Wait(State::Parked),
             SignalOutcome::Die { signal } => Answer::Reply(Reply::Die { signal }),
         }
     }
 
-    /// Do it. `None`: the thread has control again.
-    fn act(&mut self, process: &mut Process, answer: Answer) -> Option<Served> {
-        match answer {
-            Answer::Park => {
-                process.state = State::Parked;
-                return Some(Served::Parked);
+    /// The thread ends, and its process goes on.
+    fn end_thread(&mut self, thread: &mut Thread) -> Answer {
+        // What the kernel stored for those that wait for the end goes with no reply.
+        let _ = thread.guest.memory().flush();
+        if thread.tid == thread.pid.leader() {
+            Answer::Wait(State::Lingering)
+        } else {
+            Answer::Gone
+        }
+    }
+
+    /// The process ends: a thread that waits for a reply makes it so.
+    fn exit(&mut self, thread: &mut Thread, status: i32) -> Answer {
+        self.host.machine.publish_clock();
+        let waits = thread.tid == thread.pid.leader()
+            || thread.call.is_none_or(|(number, _)| number != nr::exit);
+        thread.call = None;
+        let end = if waits {
+            thread.guest.exit(status)
+        } else {
+            let _ = thread.guest.memory().flush();
+            match self.host.threads.get_mut(&thread.pid.leader()) {
+                Some(leader) if leader.state == State::Lingering => {
+                    leader.call = None;
+                    leader.guest.exit(status)
+                }
+                _ => return Answer::Misbehaved("its last thread ended before its first"),
             }
+        };
+        match end {
+            Some(status) => Answer::Ended(status),
+            None => Answer::Misbehaved("its shim did not exit when it was told to"),
+        }
+    }
+
+    /// Do it. `None`: the thread has control again.
+    fn act(&mut self, thread: &mut Thread, answer: Answer) -> Option<Left> {
+        match answer {
+            Answer::Wait(state) => {
+                // As with a reply, what cannot be stored is the guest's own loss.
+                let _ = thread.guest.memory().settle();
+                thread.state = state;
+                return Some(Left::Waiting);
+            }
+            Answer::Gone => return Some(Left::Gone),
+            Answer::Ended(status) => return Some(Left::Ended(status)),
             Answer::Reply(reply) => {
                 if !matches!(reply, Reply::Die { .. }) {
-                    process.call = None;
+                    thread.call = None;
                 }
-                process.publish(self.machine, self.interrupter);
-                self.machine.publish_clock();
-                process.guest.reply(&reply);
+                thread.publish(&mut self.host.machine, &self.host.interrupter);
+                self.host.machine.publish_clock();
+                thread.guest.reply(&reply);
             }
             Answer::End => {}
             Answer::Misbehaved(reason) => {
-                self.complain(process, reason);
-                return Some(Served::Misbehaved);
+                self.complain(thread, reason);
+                return Some(Left::Misbehaved);
             }
         }
         None
     }
 
-    /// A call that does not return is traced here, because its guest cannot.
-    fn note_exit(&mut self, process: &mut Process, now: SimTime, number: u32, args: [u64; 6]) {
-        if self.machine.config.is_tracing {
-            let record = CallRecord { number, args, result: 0 };
-            let host = &self.machine.config.hostname;
-            process.tell(host, now, Observation::Call { record, texts: &[] }, self.observer);
+    fn drain(&mut self, thread: &mut Thread) {
+        let host = &mut *self.host;
+        if let Some(process) = host.processes.get(&thread.pid) {
+            thread.drain(process, &host.machine.config.hostname, &mut host.lacks, self.observer);
         }
     }
 
-    fn note_preemption(&mut self, process: &mut Process, now: SimTime) {
-        self.preemptions.add(&process.program);
-        let wall = self.machine.config.watchdog.map_or(Duration::ZERO, |watchdog| watchdog.wall);
-        let host = &self.machine.config.hostname;
-        process.tell(host, now, Observation::Preempted { wall }, self.observer);
+    /// A call that does not return is traced here, because its guest cannot.
+    fn note_exit(&mut self, thread: &Thread, number: u32, args: [u64; 6]) {
+        if self.host.machine.config.is_tracing {
+            let record = CallRecord { number, args, result: 0 };
+            let what = Observation::Call { record, texts: &[] };
+            self.host.tell(thread, thread.time, what, self.observer);
+        }
     }
 
-    fn complain(&mut self, process: &mut Process, reason: &str) {
-        process.log_error(&self.machine.config, &format!("killed: {reason}"), self.observer);
+    fn note_preemption(&mut self, thread: &Thread) {
+        if let Some(process) = self.host.processes.get(&thread.pid) {
+            self.host.preemptions.add(&process.program);
+        }
+        let watchdog = self.host.machine.config.watchdog;
+        let wall = watchdog.map_or(Duration::ZERO, |watchdog| watchdog.wall);
+        self.host.tell(thread, thread.time, Observation::Preempted { wall }, self.observer);
+    }
+
+    fn complain(&mut self, thread: &Thread, reason: &str) {
+        self.host.log_error(thread, &format!("killed: {reason}"), self.observer);
     }
 }
 

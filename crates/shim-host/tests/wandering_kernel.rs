@@ -21,7 +21,8 @@ use shim_abi::event::SignalInfo;
 use shim_abi::{Errno, SimTime};
 use shim_arena::{Arena, ScopedAllocator};
 use shim_kernel::{
-    ClockSettings, Config, Guest, GuestAddr, Kernel, Outcome, SignalOutcome, VirtualTid,
+    Backing, ClockSettings, Config, Guest, GuestAddr, Guests, Kernel, Outcome, SignalOutcome,
+    VirtualPid, VirtualTid,
 };
 
 #[global_allocator]
@@ -33,6 +34,12 @@ const SECOND: u64 = 1_000_000_000;
 
 /// A guest that asks to sleep for 5 s, and handles SIGTERM.
 struct Sleeper;
+
+impl Guests for Sleeper {
+    fn action_of(&self, _pid: VirtualPid, _signal: u32) -> (u64, u64) {
+        (0x1000, 0)
+    }
+}
 
 impl Guest for Sleeper {
     fn read(&mut self, _from: GuestAddr, to: &mut [u8]) -> Result<(), Errno> {
@@ -52,7 +59,13 @@ impl Guest for Sleeper {
     fn cpu_ns(&self) -> u64 {
         0
     }
+    fn backing(&mut self, _at: GuestAddr) -> Result<Option<Backing>, Errno> {
+        Ok(None)
+    }
     fn user_ids(&self) -> [u32; 3] {
+        [0; 3]
+    }
+    fn group_ids(&self) -> [u32; 3] {
         [0; 3]
     }
 }
@@ -137,6 +150,14 @@ fn config() -> Config {
         kernel_version: "#1".into(),
         descriptor_limit: (1024, 4096),
         stack_limit_bytes: 8 << 20,
+        ipv4: None,
+        ipv4_prefix_bits: 0,
+        ipv6: None,
+        ipv6_prefix_bits: 0,
+        is_connected: false,
+        is_capturing: false,
+        upload_bits_per_second: 0,
+        upload_unlimited_until: SimTime::ZERO,
         tsc_frequency_hz: SECOND,
     }
 }

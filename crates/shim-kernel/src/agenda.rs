@@ -7,17 +7,35 @@ use alloc::collections::BTreeSet;
 
 use shim_abi::SimTime;
 
+use crate::file::FileId;
 use crate::ids::{VirtualPid, VirtualTid};
+use crate::net::ConnectionId;
+use crate::socket::SocketId;
+use crate::timer::TimerId;
 
 /// One planned event.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Entry {
     /// A process's ITIMER_REAL expires.
     Interval(VirtualPid),
+    /// A POSIX timer expires.
+    Timer(VirtualPid, TimerId),
+    /// A thread of a process hands over, so that timers which count its processor time are looked at.
+    Cpu(VirtualPid),
     /// A parked thread's wait times out.
     Timeout(VirtualTid),
     /// A signal came before the parked thread's own clock: the instant at which it looks.
     Look(VirtualTid),
+    /// A timer behind a file expires.
+    File(FileId),
+    /// A connection has something to do by itself.
+    Connection(ConnectionId),
+    /// So much of what a socket has sent has left the interface that it may send more.
+    Room(SocketId),
+    /// A datagram of another host arrives.
+    Arrival,
+    /// Fragments have waited long enough for the others.
+    Reassembly,
 }
 
 /// All planned events.

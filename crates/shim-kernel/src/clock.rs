@@ -10,10 +10,24 @@
 //! and all; what Linux does when a clock is set, looking at all who sleep by it again, comes to the same.
 
 use shim_abi::time::NS_PER_SEC;
-use shim_abi::{SimDuration, SimTime};
+use shim_abi::{Errno, SimDuration, SimTime};
 
-use crate::context::Context;
+use crate::context::{Answer, Context, done};
+use crate::guest::GuestAddr;
+use crate::ids::{VirtualPid, VirtualTid};
 use crate::kernel::Kernel;
+use crate::memory::write_words;
+
+/// The processor time of a thread or process: the guest reads its own and all other clocks itself.
+pub(crate) fn clock_gettime(context: &mut Context<'_>, id: i32, to: GuestAddr) -> Answer {
+    let ns = match Clock::of(id, context) {
+        Clock::ProcessCpu { cpu_ns, .. } => cpu_ns,
+        Clock::ThreadCpu(tid) => context.kernel.threads.get(&tid).map_or(0, |thread| thread.cpu_ns),
+        _ => return Err(Errno::EINVAL),
+    };
+    write_words(context.guest, to, [ns / NS_PER_SEC, ns % NS_PER_SEC])?;
+    done(0)
+}
 
 /// What an id names, as far as Linux treats it differently.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -25,9 +39,9 @@ pub(crate) enum Clock {
     /// CLOCK_MONOTONIC and CLOCK_BOOTTIME: the machine is never suspended.
     Boot,
     /// The CPU time of a process: CLOCK_PROCESS_CPUTIME_ID if it is not named by number.
-    ProcessCpu { is_named: bool, is_own: bool, cpu_ns: u64 },
+    ProcessCpu { is_named: bool, pid: VirtualPid, cpu_ns: u64 },
     /// The CPU time of a thread, named by number.
-    ThreadCpu,
+    ThreadCpu(VirtualTid),
     /// CLOCK_THREAD_CPUTIME_ID, CLOCK_MONOTONIC_RAW, the coarse ones: to be read only.
     ReadOnly,
     /// A clock that wakes a suspended machine by means of a real time clock; there is none.
@@ -48,7 +62,8 @@ impl Clock {
             libc::CLOCK_TAI => Clock::Tai,
             libc::CLOCK_MONOTONIC | libc::CLOCK_BOOTTIME => Clock::Boot,
             libc::CLOCK_PROCESS_CPUTIME_ID => {
-                Clock::ProcessCpu { is_named: false, is_own: true, cpu_ns: context.guest.cpu_ns() }
+                let cpu_ns = context.guest.cpu_ns();
+                Clock::ProcessCpu { is_named: false, pid: context.pid, cpu_ns }
             }
             libc::CLOCK_THREAD_CPUTIME_ID
             | libc::CLOCK_MONOTONIC_RAW
@@ -73,12 +88,12 @@ impl Clock {
         let is_own = thread.pid == context.pid;
         match (id & KIND == KIND, id & IS_THREAD != 0) {
             (true, _) => Clock::NoTask,
-            (false, true) if is_own => Clock::ThreadCpu,
+            (false, true) if is_own => Clock::ThreadCpu(tid),
             (false, true) => Clock::NoTask,
             (false, false) => {
                 let process = context.kernel.processes.get(&thread.pid);
                 let cpu_ns = process.map_or(0, |process| process.cpu_ns);
-                Clock::ProcessCpu { is_named: true, is_own, cpu_ns }
+                Clock::ProcessCpu { is_named: true, pid: thread.pid, cpu_ns }
             }
         }
     }
@@ -175,7 +190,7 @@ pub(crate) const fn timespec_of(ns: u64) -> [u64; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::machine;
+    use crate::testing::{DATA, machine};
     use crate::{ClockJump, ClockSettings, Config};
     use proptest::collection::vec;
     use proptest::prelude::*;
@@ -201,6 +216,30 @@ mod tests {
         assert_eq!(kernel.time_of_uptime(at(301)), SimTime::from_ns(1));
         assert_eq!(kernel.time_of_uptime(SimDuration::MAX), SimTime::MAX);
         assert_eq!(kernel.realtime_ns(SimTime::from_ns(7)), 1_007);
+    }
+
+    #[test]
+    fn processor_time_of_others_can_be_read() {
+        use shim_abi::calls::nr;
+        let (mut kernel, mut guest, tid) = machine();
+        let child = kernel.fork(tid, 0, &mut guest);
+        let thread = kernel.add_thread(tid, &mut guest);
+        kernel.processes.get_mut(&VirtualPid(child.0)).unwrap().cpu_ns = 2 * NS_PER_SEC + 7;
+        kernel.threads.get_mut(&thread).unwrap().cpu_ns = NS_PER_SEC + 3;
+        let [of_process, of_thread] = [2, 6].map(|kind| move |id: u32| u64::from(!id << 3 | kind));
+        let [inval, fault] = [Errno::EINVAL, Errno::EFAULT].map(Errno::as_return);
+        for (clock, to, expected, told) in [
+            (of_process(child.0), DATA, 0, [2, 7]),
+            (of_thread(thread.0), DATA, 0, [1, 3]),
+            (of_thread(thread.0), 8, fault, [0, 0]),
+            (of_thread(child.0), DATA, inval, [0, 0]),
+            (of_process(4000), DATA, inval, [0, 0]),
+            (0, DATA, inval, [0, 0]),
+        ] {
+            guest.put_words(DATA, &[0, 0]);
+            let got = kernel.do_call(tid, nr::clock_gettime, [clock, to, 0, 0, 0, 0], &mut guest);
+            assert_eq!((got, guest.words(DATA)), (expected, told), "{clock:x}");
+        }
     }
 
     const SECOND: u64 = NS_PER_SEC;
@@ -251,7 +290,7 @@ mod tests {
         assert_eq!(kernel.next_event(), Some(at(10)));
         kernel.advance(at(10));
         assert_eq!(kernel.next_event(), Some(at(20)));
-        kernel.process_ended(crate::VirtualPid(1000));
+        kernel.end(crate::VirtualPid(1000), 0, &mut crate::testing::TestGuest::new());
         assert_eq!(kernel.next_event(), None);
         kernel.spawn(at(30), "late");
         assert_eq!(kernel.next_event(), None);

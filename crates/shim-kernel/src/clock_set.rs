@@ -16,7 +16,7 @@ const NS_PER_SEC: i128 = 1_000_000_000;
 pub(crate) fn clock_settime(context: &mut Context<'_>, id: i32, from: GuestAddr) -> Answer {
     let clock = Clock::of(id, context);
     let is_settable = match clock {
-        Clock::Realtime | Clock::ThreadCpu | Clock::Device | Clock::NoTask => true,
+        Clock::Realtime | Clock::ThreadCpu(_) | Clock::Device | Clock::NoTask => true,
         Clock::ProcessCpu { is_named, .. } => is_named,
         _ => false,
     };

@@ -1,7 +1,7 @@
 //! What a simulated machine is made of.
 //!
 //! A [`Config`] in, nothing out. Always true: a kernel keeps a copy of its own, so that the texts lie
-//! where the rest of its state lies. What a machine's network is made of is not here.
+//! where the rest of its state lies.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -34,6 +34,22 @@ pub struct Config {
     pub descriptor_limit: (u64, u64),
     /// Soft limit of a process's stack.
     pub stack_limit_bytes: u64,
+    /// Address of the machine's network interface, if it has one.
+    pub ipv4: Option<[u8; 4]>,
+    /// How many of its bits name the network.
+    pub ipv4_prefix_bits: u8,
+    /// The same in IPv6.
+    pub ipv6: Option<[u8; 16]>,
+    /// As for IPv4.
+    pub ipv6_prefix_bits: u8,
+    /// Whether the interface leads to other hosts.
+    pub is_connected: bool,
+    /// Whether what it sends to itself is kept for its owner: see [`Kernel::take_looped`](crate::Kernel::take_looped).
+    pub is_capturing: bool,
+    /// How many bits of IP datagrams the interface sends in a second; 0: as many as there are.
+    pub upload_bits_per_second: u64,
+    /// Until then it sends as many as there are in any case.
+    pub upload_unlimited_until: SimTime,
     /// Frequency of the time stamp counter.
     pub tsc_frequency_hz: u64,
 }

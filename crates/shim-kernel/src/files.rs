@@ -2,17 +2,22 @@
 //!
 //! A file's number and an instant in, its bytes out, in the formats of proc(5). Always true: only the
 //! machine's configuration, simulated time, CPU time and the seed's streams show; nothing of the real
-//! machine does. Rooms: `memory`, `processors`, `statistics`. Which path is which file is in
+//! machine does. Rooms: `configuration` (of `/etc`), `counters` (of the network), `memory`, `network`, `processors`, `statistics`, and `tasks`, which has calls of its own. Which path is which file is in
 //! [`shim_abi::virtual_files`]; how a descriptor shows the bytes is the guest's business.
 
+mod configuration;
+mod counters;
 mod memory;
+mod network;
 mod processors;
 mod statistics;
+pub(crate) mod tasks;
 
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use shim_abi::names::Names;
 use shim_abi::random::Stream;
 use shim_abi::virtual_files::VirtualFile;
 use shim_abi::{Errno, SimTime};
@@ -20,18 +25,28 @@ use shim_abi::{Errno, SimTime};
 use crate::context::{Answer, Context, done};
 use crate::guest::GuestAddr;
 use crate::kernel::Kernel;
+use crate::socket::{MAX_BACKLOG, MAX_QUEUE};
 
 /// The shim's own call: contents of file `number`, as far as they fit, and their whole length.
 pub(crate) fn read(context: &mut Context<'_>, number: u32, to: GuestAddr, bytes: u64) -> Answer {
     let file = VirtualFile::from_number(number).ok_or(Errno::ENOENT)?;
-    let contents = context.kernel.virtual_file(context.now, file);
+    let contents = context.kernel.virtual_file(context.now, file, context.guest.names());
+    if contents.is_empty() {
+        // Of something that this machine has not.
+        return Err(Errno::ENOENT);
+    }
     let used = contents.len().min(usize::try_from(bytes).unwrap_or(usize::MAX));
     context.guest.write(to, &contents[..used])?;
     done(contents.len() as i64)
 }
 
 /// The contents of a file at `now`.
-pub(crate) fn contents(kernel: &mut Kernel, now: SimTime, file: VirtualFile) -> Vec<u8> {
+pub(crate) fn contents(
+    kernel: &mut Kernel,
+    now: SimTime,
+    file: VirtualFile,
+    names: Names<'_>,
+) -> Vec<u8> {
     let config = &kernel.config;
     let text = match file {
         VirtualFile::Uptime => statistics::uptime(kernel, now),
@@ -46,8 +61,23 @@ pub(crate) fn contents(kernel: &mut Kernel, now: SimTime, file: VirtualFile) -> 
         VirtualFile::CpuOnline | VirtualFile::CpuPossible | VirtualFile::CpuPresent => {
             processors::list(config.cpu_count)
         }
-        VirtualFile::Hostname => format!("{}\n", config.hostname),
+        VirtualFile::Hostname | VirtualFile::HostnameFile => format!("{}\n", config.hostname),
         VirtualFile::OsRelease => format!("{}\n", config.kernel_release),
+        VirtualFile::UnixSockets => return kernel.unix_sockets_text(),
+        VirtualFile::MaxDatagrams => format!("{MAX_QUEUE}\n"),
+        VirtualFile::MaxBacklog => format!("{MAX_BACKLOG}\n"),
+        VirtualFile::Hosts => configuration::hosts(names),
+        VirtualFile::Resolver => configuration::resolver(),
+        VirtualFile::NameSwitch => configuration::NAME_SWITCH.into(),
+        VirtualFile::HostConf => configuration::HOST_CONF.into(),
+        VirtualFile::AddressOrder => configuration::ADDRESS_ORDER.into(),
+        VirtualFile::Counters => counters::basic(kernel),
+        VirtualFile::MoreCounters => counters::extended(),
+        VirtualFile::Counters6 => counters::of_v6(),
+        _ => match file.path().strip_prefix("/sys/class/net/") {
+            Some(path) => network::of_interface(kernel, path),
+            None => network::text(kernel, now, file),
+        },
     };
     text.into_bytes()
 }
@@ -88,7 +118,8 @@ mod tests {
     use std::collections::BTreeSet;
 
     fn text(kernel: &mut Kernel, file: VirtualFile) -> String {
-        String::from_utf8(kernel.virtual_file(SimTime::ZERO, file)).unwrap()
+        let names = Names::new(&shim_abi::names::LOOPBACK_NAMES);
+        String::from_utf8(kernel.virtual_file(SimTime::ZERO, file, names)).unwrap()
     }
 
     #[test]

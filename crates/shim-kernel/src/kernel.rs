@@ -14,6 +14,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use shim_abi::event::SignalInfo;
+use shim_abi::names::Names;
 use shim_abi::random::Stream;
 use shim_abi::virtual_files::VirtualFile;
 use shim_abi::{Errno, SimTime};
@@ -21,11 +22,18 @@ use shim_abi::{Errno, SimTime};
 use crate::agenda::{Agenda, Entry};
 use crate::config::Config;
 use crate::context::Context;
+use crate::file::Files;
+use crate::futex::Futexes;
 use crate::guest::Guest;
 use crate::ids::{VirtualPid, VirtualTid};
+use crate::mqueue::MessageQueues;
 use crate::outcome::{Outcome, Published, SignalOutcome};
-use crate::task::{Parked, Process, State, Thread, Wait, Wake};
-use crate::{dispatch, files, life, signal};
+use crate::socket::Sockets;
+use crate::sysv::Sysv;
+use crate::task::{Life, Parked, Process, State, Thread, Wait, Wake};
+use crate::turn::Turns;
+use crate::waiters::{Source, Waiters};
+use crate::{dispatch, files, signal};
 
 /// The virtual Linux of one host.
 #[derive(Debug)]
@@ -34,16 +42,27 @@ pub struct Kernel {
     pub(crate) processes: BTreeMap<VirtualPid, Process>,
     pub(crate) threads: BTreeMap<VirtualTid, Thread>,
     pub(crate) agenda: Agenda,
+    pub(crate) waiters: Waiters,
+    pub(crate) futexes: Futexes,
+    pub(crate) sysv: Sysv,
+    pub(crate) message_queues: MessageQueues,
+    pub(crate) files: Files,
+    pub(crate) sockets: Sockets,
+    pub(crate) turns: Turns,
     /// Threads to be resumed, in the order in which they woke.
     runnable: VecDeque<VirtualTid>,
     /// Jumps of the calendar up to this instant are past.
     jumped: SimTime,
-    /// The number of the next process or thread.
-    pub(crate) next_id: u32,
+    /// The number that the last new process or thread got.
+    pub(crate) last_id: u32,
+    /// The place that the last new child got in its parent's list.
+    pub(crate) last_place: u64,
+    /// The number that the last new address space got.
+    pub(crate) last_address_space: u32,
     /// CPU time of processes that are gone.
     pub(crate) ended_cpu_ns: u64,
-    /// How many processes have been started since boot.
-    pub(crate) started_processes: u64,
+    /// How many threads have been started since boot.
+    pub(crate) started_tasks: u64,
     /// `/proc/sys/kernel/random/boot_id`.
     pub(crate) boot_id: [u8; 16],
     /// State of the stream behind `/proc/sys/kernel/random/uuid`.
@@ -60,16 +79,27 @@ impl Kernel {
         // A copy: the texts of `config` may have been allocated elsewhere.
         let mut config = config.clone();
         config.clock.jumps.sort_by_key(|jump| jump.at);
+        let sockets = Sockets::new(&config);
+        let turns = Turns::new(&config);
         let mut kernel = Kernel {
             config,
             processes: BTreeMap::new(),
             threads: BTreeMap::new(),
             agenda: Agenda::default(),
+            waiters: Waiters::default(),
+            futexes: Futexes::default(),
+            sysv: Sysv::default(),
+            message_queues: MessageQueues::default(),
+            files: Files::default(),
+            sockets,
+            turns,
             runnable: VecDeque::new(),
             jumped: SimTime::ZERO,
-            next_id: life::FIRST_ID,
+            last_id: VirtualPid::INIT.0,
+            last_place: 0,
+            last_address_space: 0,
             ended_cpu_ns: 0,
-            started_processes: 0,
+            started_tasks: 0,
             boot_id,
             uuids,
         };
@@ -81,15 +111,24 @@ impl Kernel {
     /// session and a group of its own. Its first thread runs.
     pub fn spawn(&mut self, now: SimTime, program: &str) -> (VirtualPid, VirtualTid) {
         self.jumped = self.jumped.max(now);
-        let pid = VirtualPid(self.next_id);
-        self.next_id += 1;
+        let pid = self.next_pid();
+        self.last_id = pid.0;
         self.add_process(pid, VirtualPid::INIT, program);
+        if let Some(thread) = self.threads.get_mut(&pid.leader()) {
+            thread.started = now;
+        }
         (pid, pid.leader())
     }
 
     /// The number that the next process gets.
     pub fn next_pid(&self) -> VirtualPid {
-        VirtualPid(self.next_id)
+        VirtualPid(self.next_id())
+    }
+
+    /// Number processes as if the machine had been running up to `last`: what is named by the numbers of an earlier boot
+    /// is not named twice.
+    pub fn number_after(&mut self, last: VirtualPid) {
+        self.last_id = self.last_id.max(last.0);
     }
 
     /// The seed of a process's own stream of random numbers, for its block.
@@ -111,6 +150,7 @@ impl Kernel {
             group: process.group.0,
             session: process.session.0,
             descriptor_limit: process.limits.descriptors(),
+            address_space_bytes: process.limits.address_space_bytes(),
         })
     }
 
@@ -140,9 +180,10 @@ impl Kernel {
         if !matches!(context.thread().state, State::Running) {
             return Outcome::Done(Errno::ESRCH.as_return());
         }
-        context.expire_own_interval();
+        context.expire_own_timers();
         let answer = dispatch::answer(&mut context, number, args);
-        conclude(answer)
+        context.answer_questions();
+        context.conclude(answer)
     }
 
     /// The clock of `tid` has reached the instant at which it must hand over: it waits for its turn
@@ -157,30 +198,49 @@ impl Kernel {
     /// The earliest instant at which something happens by itself. A jump of the calendar is such an event
     /// as long as somebody is there to see it.
     pub fn next_event(&self) -> Option<SimTime> {
-        let is_deserted = self.processes.len() <= 1;
-        let jump = self.next_jump(self.jumped).filter(|_| !is_deserted);
+        let is_live = |process: &&Process| process.life == Life::Alive;
+        let is_inhabited = || self.processes.values().filter(is_live).nth(1).is_some();
+        let jump = self.next_jump(self.jumped).filter(|_| is_inhabited());
         [self.agenda.next(), jump].into_iter().flatten().min()
+    }
+
+    /// Whether the calendar jumps by `now`, and has not yet.
+    pub(crate) fn has_jump_by(&self, now: SimTime) -> bool {
+        self.next_jump(self.jumped).is_some_and(|jump| jump <= now)
     }
 
     /// Let everything happen that is due by `now`.
     pub fn advance(&mut self, now: SimTime) {
+        while let Some(jump) = self.next_jump(self.jumped).filter(|&jump| jump <= now) {
+            self.jumped = jump;
+            self.cancel_timers(jump);
+        }
         self.jumped = self.jumped.max(now);
         while let Some((at, entry)) = self.agenda.pop_due(now) {
             match entry {
                 Entry::Interval(pid) => self.expire_interval(at, pid),
+                Entry::Timer(pid, id) => self.expire_timer(at, pid, id),
+                Entry::Cpu(pid) => self.unplan_cpu(pid),
                 Entry::Timeout(tid) => self.wake(tid, Wake::Timeout),
                 Entry::Look(tid) => self.wake(tid, Wake::Look),
+                Entry::File(id) => self.expire_timer_file(at, id),
+                Entry::Connection(id) => self.expire_connection(at, id),
+                Entry::Room(id) => self.let_send(at, id),
+                Entry::Arrival => self.let_arrive(at),
+                Entry::Reassembly => self.give_up_fragments(at),
             }
         }
     }
 
-    /// A thread to resume now; each is named once.
+    /// A thread to resume now; each is named once. Those of a stopped process are held back.
     pub fn next_runnable(&mut self) -> Option<VirtualTid> {
         loop {
             let tid = self.runnable.pop_front()?;
-            let state = self.threads.get(&tid).map(|thread| thread.state);
-            if let Some(State::Parked(Parked { wake: Some(_), .. })) = state {
-                return Some(tid);
+            let Some(thread) = self.threads.get(&tid) else { continue };
+            let State::Parked(Parked { wake: Some(_), .. }) = thread.state else { continue };
+            match self.processes.get_mut(&thread.pid) {
+                Some(process) if process.job.is_stopped => process.held.push(tid),
+                _ => return Some(tid),
             }
         }
     }
@@ -198,27 +258,33 @@ impl Kernel {
         let Some(wake) = parked.wake else {
             return Outcome::Park;
         };
+        let process = context.process_mut();
+        if process.job.is_stopped {
+            // It stopped after the thread was named.
+            process.held.push(tid);
+            return Outcome::Park;
+        }
         context.unpark(&parked);
-        context.expire_own_interval();
-        conclude(context.finish(parked, wake))
+        context.expire_own_timers();
+        let answer = context.finish(parked, wake);
+        context.answer_questions();
+        context.conclude(answer)
     }
 
-    /// A signal from outside the simulation (the user's Ctrl-C) for a process, at `now`. SIGSTOP is
-    /// dropped: nobody could continue the process.
+    /// A signal from outside the simulation (the user's Ctrl-C) for a process, at `now`.
     pub fn post_signal(&mut self, now: SimTime, pid: VirtualPid, info: SignalInfo) {
-        let is_signal = (1..=signal::MAX).contains(&info.signal);
-        if is_signal && info.signal != signal::SIGSTOP {
+        if (1..=signal::MAX).contains(&info.signal) {
             // The queue's limit concerns signals that carry data from a guest.
             let _ = self.queue_signal(now, signal::Target::Process(pid), info);
         }
     }
 
-    /// The signals that wait for a thread, those of its process included: signal `n` at bit `n - 1`.
+    /// The signals that wait for a thread, those of its process included that are not another thread's to take: signal
+    /// `n` at bit `n - 1`.
     /// To be written into the thread's block whenever the kernel was called.
     pub fn pending(&self, tid: VirtualTid) -> u64 {
         let Some(thread) = self.threads.get(&tid) else { return 0 };
-        let process = self.processes.get(&thread.pid);
-        thread.pending.bits() | process.map_or(0, |process| process.pending.bits())
+        thread.pending.bits() | self.shared_signals_of(tid)
     }
 
     /// The next thing that `tid` does about its pending signals; signals that it ignores are dropped
@@ -230,35 +296,24 @@ impl Kernel {
         guest: &mut dyn Guest,
     ) -> SignalOutcome {
         match Context::new(self, now, tid, guest) {
-            Some(mut context) => context.take_signal(),
+            Some(mut context) => {
+                context.expire_own_timers();
+                context.take_signal()
+            }
             None => SignalOutcome::None,
         }
     }
 
-    /// A new image has started in the process of `tid`: whatever the thread waited for is over.
-    pub fn exec_started(&mut self, tid: VirtualTid) {
-        if let Some(State::Parked(parked)) = self.threads.get(&tid).map(|thread| thread.state) {
-            self.unpark(tid, &parked);
-        }
-        if let Some(thread) = self.threads.get_mut(&tid) {
-            thread.suspended_mask = None;
-        }
-    }
-
-    /// The process is gone, however it ended.
-    pub fn process_ended(&mut self, pid: VirtualPid) {
-        self.remove_process(pid);
-    }
-
     /// The contents of a file that shows the machine, at `now`. Each reading of `uuid` is another.
-    pub fn virtual_file(&mut self, now: SimTime, file: VirtualFile) -> Vec<u8> {
-        files::contents(self, now, file)
+    pub fn virtual_file(&mut self, now: SimTime, file: VirtualFile, names: Names<'_>) -> Vec<u8> {
+        files::contents(self, now, file, names)
     }
 
     /// Record a parked call and plan the end of its wait.
     pub(crate) fn park(&mut self, tid: VirtualTid, parked: Parked) {
         if let Some(thread) = self.threads.get_mut(&tid) {
             thread.state = State::Parked(parked);
+            self.note_cpu_sleeper(tid, parked.wait, true);
             self.agenda.add(parked.deadline, Entry::Timeout(tid));
         }
     }
@@ -267,9 +322,25 @@ impl Kernel {
     pub(crate) fn unpark(&mut self, tid: VirtualTid, parked: &Parked) {
         self.agenda.remove(parked.deadline, Entry::Timeout(tid));
         self.agenda.remove(parked.since, Entry::Look(tid));
+        self.note_cpu_sleeper(tid, parked.wait, false);
+        self.waiters.pause(tid);
         if let Some(thread) = self.threads.get_mut(&tid) {
             thread.state = State::Running;
         }
+    }
+
+    /// A thread is not to be resumed after all.
+    pub(crate) fn unqueue(&mut self, tid: VirtualTid) {
+        self.runnable.retain(|&other| other != tid);
+        let pid = self.process_of(tid);
+        if let Some(process) = pid.and_then(|pid| self.processes.get_mut(&pid)) {
+            process.held.retain(|&other| other != tid);
+        }
+    }
+
+    /// Threads that were held back are to be resumed.
+    pub(crate) fn queue_held(&mut self, held: Vec<VirtualTid>) {
+        self.runnable.extend(held);
     }
 
     /// Queue a parked thread to be resumed.
@@ -285,6 +356,13 @@ impl Kernel {
         }
     }
 
+    /// Something changed at `now`: let everybody who waits for it look.
+    pub(crate) fn notify(&mut self, now: SimTime, source: Source) {
+        for tid in self.waiters.of(source) {
+            self.wake_to_look(now, tid);
+        }
+    }
+
     /// A signal has come at `now`: let a parked thread look, but not before its own clock.
     pub(crate) fn wake_to_look(&mut self, now: SimTime, tid: VirtualTid) {
         let Some(State::Parked(parked)) = self.threads.get(&tid).map(|thread| thread.state) else {
@@ -297,7 +375,7 @@ impl Kernel {
         }
     }
 
-    /// The threads of a process that have not exited, by number.
+    /// The threads of a process that have not ended, by number.
     pub(crate) fn threads_of(&self, pid: VirtualPid) -> Vec<VirtualTid> {
         let is_of = |thread: &Thread| thread.pid == pid && !matches!(thread.state, State::Ended);
         self.threads.iter().filter(|(_, thread)| is_of(thread)).map(|(&tid, _)| tid).collect()
@@ -309,11 +387,6 @@ impl Kernel {
         let add = |sum: u64, process: &Process| sum.saturating_add(process.cpu_ns);
         self.processes.values().fold(self.ended_cpu_ns, add)
     }
-}
-
-/// The outcome for an answer: an error is returned as its negated number.
-fn conclude(answer: Result<Outcome, Errno>) -> Outcome {
-    answer.unwrap_or_else(|errno| Outcome::Done(errno.as_return()))
 }
 
 /// A text, copied to wherever the kernel allocates.

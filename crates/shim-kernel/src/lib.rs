@@ -10,14 +10,20 @@
 //! 1. [`config`]: what a simulated machine is made of; `ids`: processes and threads as guests number
 //!    them; [`guest`]: what the kernel asks of the calling guest; [`outcome`]: what it answers;
 //! 2. `kernel`: the one state, and its public methods; `task`: processes, threads and what a parked
-//!    call leaves behind; `agenda`: what happens when;
+//!    call leaves behind; `agenda`: what happens when; `waiters`: who looks when something changed;
 //! 3. `dispatch`: one line a call, to the function that answers it; `memory`: numbers and structures
 //!    in guest memory; `context`: what such a function is given;
-//! 4. one file per family of calls. Time: `clock`, `sleep`, `clock_set`, `interval`. Signals:
-//!    `signal` (`number`, `pending`, `queue`, `send`, `wait`, `deliver`). Scheduling: `sched`
-//!    (`policy`, `attribute`, `affinity`, `priority`, `io_priority`). The rest: `limits`, `usage`,
-//!    `identity`, `life`;
-//! 5. `files`: contents of the files that show the simulated machine.
+//!    `credentials`: whom the caller may do something to;
+//! 4. one file per family of calls. Lives of processes and threads: `life` (`clone`, `exec`, `exit`, `end`, `wait`,
+//!    `prctl`), `group`. Time: `clock`, `sleep`, `clock_set`, `interval`, `timer` (`call`, `expiry`, `cpu`). Signals:
+//!    `signal` (`number`, `pending`, `queue`, `assign`, `send`, `wait`, `stop`, `deliver`). Scheduling: `sched`
+//!    (`policy`, `attribute`, `affinity`, `priority`, `io_priority`). Waiting for memory: `futex`. Virtual
+//!    descriptors: `file` (its rooms are listed there). Sockets: `socket`, and `net`, the network under
+//!    those that have IP addresses. System V objects: `sysv`. Message queues: `mqueue`. Waiting for locks of files: `file_lock`. The
+//!    rest: `limits`, `usage`, `identity`;
+//! 5. `turn`: who goes on next, and for how long;
+//! 6. `visit`: the same calls, made by a host's guests themselves;
+//! 7. `files`: contents of the files that show the simulated machine.
 //!
 //! # Rules
 //!
@@ -28,7 +34,8 @@
 //! - No map with random order. Ties in time are broken by number.
 //! - The guest is not believed: every number from it is checked as Linux checks it, in Linux's order,
 //!   and a bad address is EFAULT.
-//! - Guests are unprivileged users of the simulated machine, whoever they are on the real one.
+//! - Guests are unprivileged users of the simulated machine, whoever they are on the real one: user 0 has power
+//!   over other guests, over what they made, and over how it is scheduled, but none over the machine.
 //! - The manual pages say what is right, and where they are silent, what Linux did when asked.
 #![no_std]
 #![forbid(unsafe_code)]
@@ -42,8 +49,13 @@ mod clock;
 mod clock_set;
 pub mod config;
 mod context;
+mod credentials;
 mod dispatch;
+mod file;
+mod file_lock;
 mod files;
+mod futex;
+mod group;
 pub mod guest;
 mod identity;
 mod ids;
@@ -52,19 +64,30 @@ mod kernel;
 mod life;
 mod limits;
 mod memory;
+mod mqueue;
+mod net;
 pub mod outcome;
 #[cfg(test)]
 mod properties;
 mod sched;
 mod signal;
 mod sleep;
+mod socket;
+mod sysv;
 mod task;
 #[cfg(test)]
 mod testing;
+mod timer;
+mod turn;
 mod usage;
+mod visit;
+mod waiters;
 
 pub use config::{ClockJump, ClockSettings, Config};
-pub use guest::{Guest, GuestAddr};
+pub use guest::{Backing, Guest, GuestAddr, Guests};
 pub use ids::{VirtualPid, VirtualTid};
 pub use kernel::Kernel;
-pub use outcome::{Outcome, Published, SignalOutcome};
+pub use net::{Departure, Trouble, error_about};
+pub use outcome::{End, Outcome, Published, SignalOutcome};
+pub use turn::{Passed, SLICE, Successor};
+pub use visit::{Visit, Visited, is_for_visitors};

@@ -1,80 +1,115 @@
-//! Birth and death of processes: what `spawn` records, `exit`, `exit_group`.
+//! The lives of processes and threads: birth, another image, end, and the parent's wait.
 //!
-//! A process's number in, its records in the kernel's maps, or gone from them. Always true: a process
-//! that has exited has no timer, waits for nothing and cannot be woken; its number is never used again.
-//! Starting and ending real processes is `shim-host`'s.
+//! Rooms: `clone` (fork, vfork, threads), `exec` (another image), `exit` (a thread or all of them end), `end` (what
+//! a process leaves behind: zombie, signal, orphans), `wait` (wait4, waitid). Always true: a process that has
+//! ended has no timer, waits for nothing and cannot be woken; processes and threads are numbered from one sequence.
+//! Starting and ending real ones is `shim-host`'s.
 
-use crate::context::{Answer, Context};
-use crate::ids::VirtualPid;
+pub(crate) mod clone;
+pub(crate) mod end;
+pub(crate) mod exec;
+pub(crate) mod exit;
+pub(crate) mod prctl;
+pub(crate) mod wait;
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use shim_abi::SimTime;
+
+use crate::guest::{GuestAddr, Ids};
+use crate::ids::{VirtualPid, VirtualTid};
 use crate::kernel::{Kernel, owned};
 use crate::limits::Limits;
-use crate::outcome::Outcome;
 use crate::sched::Scheduling;
 use crate::signal::Pending;
-use crate::task::{Interval, Process, State, Thread};
+use crate::task::{Interval, Job, Life, Process, State, Thread};
+use crate::timer::Timers;
 
 /// The number of the first process of a machine but for the one that is always there.
 pub(crate) const FIRST_ID: u32 = 1000;
-
-/// The calling thread ends: the process has no other.
-pub(crate) fn exit(context: &mut Context<'_>, status: i32) -> Answer {
-    exit_group(context, status)
-}
-
-pub(crate) fn exit_group(context: &mut Context<'_>, status: i32) -> Answer {
-    let pid = context.pid;
-    context.kernel.stop_everything(pid);
-    Ok(Outcome::Exit { status: status & 0xff })
-}
+/// After this number the sequence starts again.
+const LAST_ID: u32 = 32_767;
 
 impl Kernel {
     /// Record a new process with one thread, the leader of a group and session of its own.
     pub(crate) fn add_process(&mut self, pid: VirtualPid, parent: VirtualPid, program: &str) {
         let process = Process {
             parent,
+            parent_thread: parent.leader(),
+            place: self.next_place(),
+            life: Life::Alive,
+            exit_signal: libc::SIGCHLD as u32,
+            parent_images: 0,
+            images: 0,
+            address_space: self.next_address_space(),
+            is_subreaper: false,
+            user: 0,
             group: pid,
             session: pid,
             program: owned(program),
             limits: Limits::new(&self.config),
             interval: Interval::default(),
+            timers: Timers::default(),
+            descriptors: BTreeMap::new(),
             pending: Pending::default(),
+            chosen: pid.leader(),
+            job: Job::default(),
+            held: Vec::new(),
             cpu_ns: 0,
+            children_cpu_ns: 0,
+            has_waited: false,
             is_changed: true,
         };
-        let thread = Thread {
-            pid,
-            state: State::Running,
-            pending: Pending::default(),
-            suspended_mask: None,
-            scheduling: Scheduling::new(self.config.cpu_count),
-        };
+        let scheduling = Scheduling::new(self.config.cpu_count);
         self.processes.insert(pid, process);
-        self.threads.insert(pid.leader(), thread);
-        self.started_processes += 1;
+        self.threads.insert(pid.leader(), Thread::new(pid, State::Running, scheduling));
+        self.started_tasks += 1;
     }
 
-    /// Nothing of the process is planned any more, and nothing wakes it.
-    fn stop_everything(&mut self, pid: VirtualPid) {
-        self.plan_interval(pid, Interval::default());
-        for tid in self.threads_of(pid) {
-            if let Some(State::Parked(parked)) = self.threads.get(&tid).map(|thread| thread.state) {
-                self.unpark(tid, &parked);
-            }
-            if let Some(thread) = self.threads.get_mut(&tid) {
-                thread.state = State::Ended;
-            }
-        }
+    /// The number of the next process or thread: one more than the last one, or the next that nothing has.
+    pub(crate) fn next_id(&self) -> u32 {
+        let next = (self.last_id + 1).max(FIRST_ID);
+        let is_free = |id: &u32| {
+            let has_number = |process: &Process| process.group.0 == *id || process.session.0 == *id;
+            !self.threads.contains_key(&VirtualTid(*id)) && !self.processes.values().any(has_number)
+        };
+        let mut ids = (next..=LAST_ID).chain(FIRST_ID..next).chain(LAST_ID + 1..u32::MAX);
+        ids.find(is_free).expect("there are fewer tasks than numbers")
     }
 
-    /// Forget a process.
-    pub(crate) fn remove_process(&mut self, pid: VirtualPid) {
-        if pid == VirtualPid::INIT {
-            return;
-        }
-        self.stop_everything(pid);
-        self.threads.retain(|_, thread| thread.pid != pid);
-        if let Some(process) = self.processes.remove(&pid) {
-            self.ended_cpu_ns = self.ended_cpu_ns.saturating_add(process.cpu_ns);
+    /// Another place in a list of children.
+    pub(crate) fn next_place(&mut self) -> u64 {
+        self.last_place += 1;
+        self.last_place
+    }
+
+    /// The number of another address space.
+    pub(crate) fn next_address_space(&mut self) -> u32 {
+        self.last_address_space += 1;
+        self.last_address_space
+    }
+}
+
+impl Thread {
+    /// A thread of `pid` that has done nothing yet.
+    pub(crate) fn new(pid: VirtualPid, state: State, scheduling: Scheduling) -> Thread {
+        Thread {
+            pid,
+            state,
+            pending: Pending::default(),
+            assigned: 0,
+            suspended_mask: None,
+            scheduling,
+            ids: Ids::default(),
+            mask: 0,
+            cpu_ns: 0,
+            result: 0,
+            visit: None,
+            clear_child_tid: GuestAddr(0),
+            robust_list: GuestAddr(0),
+            started: SimTime::ZERO,
+            death_signal: 0,
         }
     }
 }
@@ -83,17 +118,17 @@ impl Kernel {
 mod tests {
     use super::*;
     use crate::testing::{DATA, machine};
-    use crate::{SignalOutcome, VirtualTid};
+    use crate::{Outcome, SignalOutcome};
+    use shim_abi::Errno;
     use shim_abi::calls::nr;
-    use shim_abi::{Errno, SimTime};
 
     const NOW: SimTime = SimTime::ZERO;
 
     #[test]
     fn processes_are_numbered_from_1000_and_each_has_a_stream_of_its_own() {
-        let (mut kernel, _, tid) = machine();
+        let (mut kernel, mut guest, tid) = machine();
         assert_eq!(tid, VirtualTid(1000));
-        kernel.process_ended(VirtualPid(1000));
+        kernel.end(VirtualPid(1000), 0, &mut guest);
         let (pid, tid) = kernel.spawn(NOW, "second");
         assert_eq!((pid, tid), (VirtualPid(1001), VirtualTid(1001)), "numbers are not used again");
         assert_eq!(kernel.program(pid), Some("second"));
@@ -114,7 +149,7 @@ mod tests {
             assert_eq!(ended, Errno::ESRCH.as_return(), "who has exited does not call");
             kernel.limit(SimTime::from_ns(7), tid);
             assert_eq!(kernel.next_event(), None);
-            kernel.process_ended(VirtualPid(1000));
+            kernel.end(VirtualPid(1000), 0, &mut guest);
             let gone = kernel.do_call(tid, nr::pause, [0; 6], &mut guest);
             assert_eq!(gone, Errno::ESRCH.as_return());
             assert_eq!(kernel.take_signal(NOW, tid, &mut guest), SignalOutcome::None);
@@ -127,12 +162,12 @@ mod tests {
         guest.put_words(DATA, &[1, 0]);
         kernel.call(NOW, tid, nr::nanosleep, [DATA, 0, 0, 0, 0, 0], &mut guest);
         kernel.post_signal(NOW, VirtualPid(1000), crate::testing::signal(15));
-        kernel.process_ended(VirtualPid(1000));
+        kernel.end(VirtualPid(1000), 0, &mut guest);
         let (pid, tid) = kernel.spawn(NOW, "ahead of the host");
         kernel.call(SimTime::from_ns(9), tid, nr::nanosleep, [DATA, 0, 0, 0, 0, 0], &mut guest);
         kernel.post_signal(NOW, pid, crate::testing::signal(15));
-        kernel.process_ended(pid);
-        kernel.process_ended(VirtualPid::INIT);
+        kernel.end(pid, 0, &mut guest);
+        kernel.end(VirtualPid::INIT, 0, &mut guest);
         assert_eq!(kernel.next_runnable(), None);
         assert_eq!(kernel.next_event(), None);
         assert!(kernel.process_of(VirtualPid::INIT.leader()).is_some(), "the first never ends");
@@ -160,7 +195,7 @@ mod tests {
         let (mut kernel, mut guest, tid) = machine();
         kernel.do_call(tid, nr::alarm, [5, 0, 0, 0, 0, 0], &mut guest);
         kernel.limit(SimTime::from_ns(7), tid);
-        kernel.exec_started(tid);
+        assert_eq!(kernel.exec_started(NOW, tid, &mut guest), tid);
         assert_eq!(kernel.next_event(), Some(SimTime::from_ns(5_000_000_000)));
     }
 }

@@ -1,11 +1,12 @@
 //! Resource limits: `getrlimit`, `setrlimit`, `prlimit64`.
 //!
 //! Numbers in, numbers out. Always true: a hard limit never rises, because guests are unprivileged.
-//! Limits are the simulated machine's: only that of descriptors (through the process's block) and that
-//! of pending signals have an effect; the others are recorded. They start with what the machine's size
-//! gives on Linux.
+//! Limits are the simulated machine's: those of descriptors (through the process's block), of threads, of
+//! processor time, of pending signals and of the address space (which the real kernel watches over) have an effect;
+//! the others are recorded. They start with what the machine's size gives on Linux.
 
 use shim_abi::Errno;
+use shim_abi::time::NS_PER_SEC;
 
 use crate::config::Config;
 use crate::context::{Answer, Context, done};
@@ -18,9 +19,14 @@ const UNLIMITED: u64 = u64::MAX;
 /// Highest limit of descriptors, `/proc/sys/fs/nr_open`.
 const MAX_DESCRIPTOR_LIMIT: u64 = 1 << 20;
 
-/// The limits of a process: soft and hard, by number.
+/// The limits of a process.
 #[derive(Clone, Debug)]
-pub(crate) struct Limits([(u64, u64); COUNT]);
+pub(crate) struct Limits {
+    /// Soft and hard, by number.
+    values: [(u64, u64); COUNT],
+    /// Whether the process, or one that it descends from, has set that of the address space.
+    is_address_space_set: bool,
+}
 
 impl Limits {
     /// What a process of this machine starts with.
@@ -39,16 +45,44 @@ impl Limits {
         set(libc::RLIMIT_MSGQUEUE, 819_200, 819_200);
         set(libc::RLIMIT_NICE, 0, 0);
         set(libc::RLIMIT_RTPRIO, 0, 0);
-        Limits(limits)
+        Limits { values: limits, is_address_space_set: false }
+    }
+
+    /// Most bytes of address space, if they were ever limited; `u64::MAX`: not any more.
+    pub(crate) fn address_space_bytes(&self) -> Option<u64> {
+        let (soft, _) = self.values[libc::RLIMIT_AS as usize];
+        self.is_address_space_set.then_some(soft)
     }
 
     /// Soft and hard limit of descriptors.
     pub(crate) fn descriptors(&self) -> (u64, u64) {
-        self.0[libc::RLIMIT_NOFILE as usize]
+        self.values[libc::RLIMIT_NOFILE as usize]
+    }
+    /// How many threads the user may have.
+    pub(crate) fn tasks(&self) -> u64 {
+        self.values[libc::RLIMIT_NPROC as usize].0
+    }
+    /// Whether any memory may be locked.
+    pub(crate) fn can_lock_memory(&self) -> bool {
+        self.values[libc::RLIMIT_MEMLOCK as usize].0 > 0
+    }
+    /// How many bytes the user's message queues may have.
+    pub(crate) fn message_queue_bytes(&self) -> u64 {
+        self.values[libc::RLIMIT_MSGQUEUE as usize].0
+    }
+    /// Soft and hard limit of processor time, if there is a soft one.
+    pub(crate) fn cpu_ns(&self) -> Option<(u64, u64)> {
+        let (soft, hard) = self.values[libc::RLIMIT_CPU as usize];
+        let ns = |secs: u64| secs.saturating_mul(NS_PER_SEC);
+        (soft != UNLIMITED).then_some((ns(soft), ns(hard)))
+    }
+    /// The soft limit of processor time was reached: it is a second more from now on.
+    pub(crate) fn raise_cpu(&mut self) {
+        self.values[libc::RLIMIT_CPU as usize].0 += 1;
     }
     /// How many signals may wait with a description.
     pub(crate) fn pending_signals(&self) -> u64 {
-        self.0[libc::RLIMIT_SIGPENDING as usize].0
+        self.values[libc::RLIMIT_SIGPENDING as usize].0
     }
 }
 
@@ -77,7 +111,7 @@ pub(crate) fn prlimit64(
         false => Some(read_words(context.guest, from)?),
     };
     let tid = context.find_thread(pid)?;
-    if !context.may_touch(tid) {
+    if !context.may_inspect(tid) {
         return Err(Errno::EPERM);
     }
     let (soft, hard) = context.limit_of(tid, resource)?;
@@ -94,7 +128,7 @@ impl Context<'_> {
     fn limit_of(&self, tid: VirtualTid, resource: u32) -> Result<(u64, u64), Errno> {
         let thread = self.kernel.threads.get(&tid).ok_or(Errno::ESRCH)?;
         let process = self.kernel.processes.get(&thread.pid).ok_or(Errno::ESRCH)?;
-        process.limits.0.get(resource as usize).copied().ok_or(Errno::EINVAL)
+        process.limits.values.get(resource as usize).copied().ok_or(Errno::EINVAL)
     }
 
     fn set_limit(
@@ -113,8 +147,10 @@ impl Context<'_> {
         }
         let thread = self.kernel.threads.get(&tid).ok_or(Errno::ESRCH)?;
         let process = self.kernel.processes.get_mut(&thread.pid).ok_or(Errno::ESRCH)?;
-        process.limits.0[resource as usize] = (soft, hard);
-        process.is_changed |= is_descriptors;
+        process.limits.values[resource as usize] = (soft, hard);
+        let is_address_space = resource == libc::RLIMIT_AS;
+        process.limits.is_address_space_set |= is_address_space;
+        process.is_changed |= is_descriptors || is_address_space;
         Ok(())
     }
 }
@@ -170,6 +206,19 @@ mod tests {
             (nr::prlimit64, [0, 7, 0, 0], 0),
         ] {
             assert_eq!(call(number, args), expected, "{number} {args:?}");
+        }
+    }
+
+    #[test]
+    fn a_limit_of_the_address_space_is_published_once_it_was_set() {
+        let (mut kernel, mut guest, tid) = machine();
+        let pid = kernel.process_of(tid).unwrap();
+        assert_eq!(kernel.take_published(pid).unwrap().address_space_bytes, None);
+        for soft in [5 << 20, UNLIMITED] {
+            guest.put_words(DATA, &[soft, UNLIMITED]);
+            let args = [libc::RLIMIT_AS.into(), DATA, 0, 0, 0, 0];
+            assert_eq!(kernel.do_call(tid, nr::setrlimit, args, &mut guest), 0);
+            assert_eq!(kernel.take_published(pid).unwrap().address_space_bytes, Some(soft));
         }
     }
 

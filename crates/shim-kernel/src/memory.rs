@@ -4,6 +4,8 @@
 //! EFAULT, and nothing is read beyond what is asked for. The layouts of Linux's structures are with
 //! the calls that use them; that they are right is tested against libc's types.
 
+use alloc::vec::Vec;
+
 use shim_abi::Errno;
 
 use crate::guest::{Guest, GuestAddr};
@@ -31,6 +33,30 @@ pub(crate) fn read_words<const N: usize>(
         *word = u64_at(chunk, 0);
     }
     Ok(words)
+}
+
+/// Read text up to the zero byte that ends it: ENAMETOOLONG if it has `limit` bytes or more.
+pub(crate) fn read_text(
+    guest: &mut dyn Guest,
+    from: GuestAddr,
+    limit: usize,
+) -> Result<Vec<u8>, Errno> {
+    /// A piece that lies within one page, of which all bytes can be read or none.
+    const PIECE_BYTES: usize = 64;
+    let mut text = Vec::new();
+    let mut at = from.0;
+    while text.len() < limit {
+        let len = PIECE_BYTES - at as usize % PIECE_BYTES;
+        let mut piece = [0; PIECE_BYTES];
+        guest.read(GuestAddr(at), &mut piece[..len])?;
+        if let Some(end) = piece[..len].iter().position(|&byte| byte == 0) {
+            text.extend_from_slice(&piece[..end]);
+            break;
+        }
+        text.extend_from_slice(&piece[..len]);
+        at = at.wrapping_add(len as u64);
+    }
+    if text.len() < limit { Ok(text) } else { Err(Errno::ENAMETOOLONG) }
 }
 
 /// Read a 32-bit number.

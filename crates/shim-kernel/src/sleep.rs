@@ -4,16 +4,15 @@
 //! nanosecond of its clock; a signal that has an effect ends it earlier with EINTR, and then the rest of a relative
 //! sleep is stored. A sleep of no length waits too, so that others get their turn.
 //!
-//! A process that sleeps until its own CPU clock has advanced sleeps until a signal comes: as on
-//! Linux, nobody uses that CPU time in between.
+//! Who sleeps until a process's CPU clock has advanced is woken when a thread of that process is heard of (`timer::cpu`).
 
-use shim_abi::{Errno, SimDuration, SimTime};
+use shim_abi::{Errno, SimTime};
 
 use crate::clock::{Clock, timespec_of};
 use crate::context::{Answer, Context, done};
 use crate::guest::GuestAddr;
 use crate::memory::write_words;
-use crate::task::{Parked, Wait, Wake};
+use crate::task::{CpuEnd, Parked, Wait, Wake};
 
 const NULL: GuestAddr = GuestAddr(0);
 
@@ -46,9 +45,15 @@ pub(crate) fn clock_nanosleep(
     let remainder = if is_absolute { NULL } else { remainder };
     let deadline = match clock {
         Clock::WakeAlarm => return Err(Errno::EOPNOTSUPP),
-        Clock::ThreadCpu | Clock::NoTask => return Err(Errno::EINVAL),
-        Clock::ProcessCpu { is_own, cpu_ns, .. } => {
-            return context.sleep_cpu(is_own, cpu_ns, time, is_absolute, remainder);
+        Clock::ThreadCpu(_) | Clock::NoTask => return Err(Errno::EINVAL),
+        Clock::ProcessCpu { pid, cpu_ns, .. } => {
+            let start = if is_absolute { 0 } else { cpu_ns };
+            let end = CpuEnd { pid, ns: start.saturating_add(time.as_ns()) };
+            if end.ns <= cpu_ns {
+                return done(0);
+            }
+            let wait = Wait::Sleep { remainder, cpu_end: Some(end) };
+            return context.park(wait, SimTime::MAX);
         }
         _ if !is_absolute => context.kernel.time_after(context.now, time),
         Clock::Boot => context.kernel.time_of_uptime(time),
@@ -60,28 +65,7 @@ pub(crate) fn clock_nanosleep(
 impl Context<'_> {
     fn sleep_until(&mut self, deadline: SimTime, remainder: GuestAddr) -> Answer {
         let deadline = deadline.max(self.now);
-        self.park(Wait::Sleep { remainder, cpu_ns_left: None }, deadline)
-    }
-
-    /// Sleep until a process's CPU clock, which shows `cpu_ns`, has reached `time`. Of another process
-    /// than the caller's: not offered, unless it already has.
-    fn sleep_cpu(
-        &mut self,
-        is_own: bool,
-        cpu_ns: u64,
-        time: SimDuration,
-        is_absolute: bool,
-        remainder: GuestAddr,
-    ) -> Answer {
-        let elapsed = if is_absolute { cpu_ns } else { 0 };
-        let left = time.as_ns().saturating_sub(elapsed);
-        if left == 0 {
-            return done(0);
-        }
-        if !is_own {
-            return Err(Errno::EOPNOTSUPP);
-        }
-        self.park(Wait::Sleep { remainder, cpu_ns_left: Some(left) }, SimTime::MAX)
+        self.park(Wait::Sleep { remainder, cpu_end: None }, deadline)
     }
 
     pub(crate) fn finish_sleep(
@@ -89,7 +73,7 @@ impl Context<'_> {
         parked: Parked,
         wake: Wake,
         remainder: GuestAddr,
-        cpu_ns_left: Option<u64>,
+        cpu_end: Option<CpuEnd>,
     ) -> Answer {
         if wake == Wake::Timeout {
             return done(0);
@@ -98,8 +82,13 @@ impl Context<'_> {
             return self.park_again(parked);
         }
         if !remainder.is_null() {
-            let left = self.kernel.time_between(self.now, parked.deadline).as_ns();
-            let left = cpu_ns_left.unwrap_or(left);
+            let left = match cpu_end {
+                Some(end) => {
+                    let process = self.kernel.processes.get(&end.pid);
+                    end.ns.saturating_sub(process.map_or(0, |process| process.cpu_ns))
+                }
+                None => self.kernel.time_between(self.now, parked.deadline).as_ns(),
+            };
             write_words(self.guest, remainder, timespec_of(left))?;
         }
         Err(Errno::EINTR)
@@ -300,12 +289,14 @@ mod tests {
 
     #[test]
     fn an_ignored_or_blocked_signal_does_not_end_a_sleep() {
-        for (action, mask, stays_pending) in [(1, 0, false), (0x1234, 1 << 14, true)] {
+        for (action, mask, looks, stays_pending) in
+            [(1, 0, Some(Outcome::Park), false), (0x1234, 1 << 14, None, true)]
+        {
             let mut machine = machine();
             machine.1.actions.insert(15, action);
             machine.1.mask = mask;
             sleep(&mut machine, libc::CLOCK_MONOTONIC, 0, [3, 0]);
-            assert_eq!(interrupt(&mut machine), Some(Outcome::Park));
+            assert_eq!(interrupt(&mut machine), looks);
             let (mut kernel, mut guest, tid) = machine;
             assert_eq!(kernel.pending(tid) != 0, stays_pending);
             assert_eq!(kernel.next_event(), Some(at(8 * SECOND)));
@@ -357,6 +348,41 @@ mod tests {
         assert_eq!(machine.0.next_event(), None);
         assert_eq!(interrupt(&mut machine), Some(Outcome::Done(Errno::EINTR.as_return())));
         assert_eq!(machine.1.words::<2>(DATA + 16), [4, 0]);
+    }
+
+    #[test]
+    fn who_has_just_begun_counts_for_who_sleeps() {
+        let mut machine = machine();
+        let thread = machine.0.add_thread(machine.2, &mut machine.1);
+        machine.1.cpu_ns = SECOND;
+        let clock = libc::CLOCK_PROCESS_CPUTIME_ID;
+        assert_eq!(sleep(&mut machine, clock, 0, [2, 0]), Outcome::Park);
+        let (kernel, guest, _) = &mut machine;
+        assert_eq!(kernel.next_event(), None, "nobody runs");
+        kernel.begins(at(0), thread, guest);
+        assert_eq!(kernel.next_event(), Some(at(2 * SECOND)));
+    }
+
+    #[test]
+    fn cpu_time_of_another_thread_or_process_is_waited_for() {
+        let mut machine = machine();
+        let thread = machine.0.add_thread(machine.2, &mut machine.1);
+        let (other, other_tid) = machine.0.spawn(at(0), "other");
+        let others = !(other.0 as i32) << 3 | 2;
+        for (clock, runner) in [(libc::CLOCK_PROCESS_CPUTIME_ID, thread), (others, other_tid)] {
+            machine.1.cpu_ns = SECOND;
+            machine.0.do_call(runner, nr::alarm, [0; 6], &mut machine.1);
+            assert_eq!(sleep(&mut machine, clock, 0, [2, 0]), Outcome::Park);
+            let (kernel, guest, tid) = (&mut machine.0, &mut machine.1, machine.2);
+            kernel.do_call(runner, nr::alarm, [0; 6], guest);
+            assert_eq!(kernel.next_event(), Some(at(2 * SECOND)), "the runner hands over then");
+            assert_eq!(kernel.next_runnable(), None);
+            guest.cpu_ns = 3 * SECOND;
+            kernel.do_call(runner, nr::alarm, [0; 6], guest);
+            assert_eq!(kernel.next_runnable(), Some(tid));
+            assert_eq!(kernel.resume(at(5 * SECOND), tid, guest), Outcome::Done(0));
+            assert_eq!(kernel.next_event(), None);
+        }
     }
 
     #[test]

@@ -17,27 +17,36 @@ pub(crate) const TICKS_PER_SEC: u64 = 100;
 /// Nanoseconds in such a tick.
 pub(crate) const NS_PER_TICK: u64 = NS_PER_SEC / TICKS_PER_SEC;
 /// What `ru_maxrss` says, in KiB.
-const RESIDENT_KIB: u64 = 8_192;
+pub(crate) const RESIDENT_KIB: u64 = 8_192;
 
 pub(crate) fn getrusage(context: &mut Context<'_>, who: i32, to: GuestAddr) -> Answer {
     let (cpu_ns, resident) = match who {
         libc::RUSAGE_SELF => (context.guest.cpu_ns(), RESIDENT_KIB),
         libc::RUSAGE_THREAD => (context.guest.thread_cpu_ns(), RESIDENT_KIB),
-        libc::RUSAGE_CHILDREN => (0, 0),
+        libc::RUSAGE_CHILDREN => {
+            let process = context.process();
+            (process.children_cpu_ns, if process.has_waited { RESIDENT_KIB } else { 0 })
+        }
         _ => return Err(Errno::EINVAL),
     };
-    let mut usage = Layout::<144>::new();
+    context.guest.write(to, usage_of(cpu_ns, resident).bytes())?;
+    done(0)
+}
+
+/// A `struct rusage`.
+pub(crate) fn usage_of(cpu_ns: u64, resident_kib: u64) -> Layout<144> {
+    let mut usage = Layout::new();
     usage.u64(0, cpu_ns / NS_PER_SEC);
     usage.u64(8, cpu_ns % NS_PER_SEC / 1_000);
-    usage.u64(32, resident);
-    context.guest.write(to, usage.bytes())?;
-    done(0)
+    usage.u64(32, resident_kib);
+    usage
 }
 
 pub(crate) fn times(context: &mut Context<'_>, to: GuestAddr) -> Answer {
     if !to.is_null() {
         let user = context.guest.cpu_ns() / NS_PER_TICK;
-        write_words(context.guest, to, [user, 0, 0, 0])?;
+        let children = context.process().children_cpu_ns / NS_PER_TICK;
+        write_words(context.guest, to, [user, 0, children, 0])?;
     }
     done((context.kernel.uptime_ns(context.now) / NS_PER_TICK) as i64)
 }

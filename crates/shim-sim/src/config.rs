@@ -11,7 +11,7 @@
 //! 2. `keys`: which keys there are, as tables; `reader`: typed values from nodes; `units`: times, sizes,
 //!    bandwidths;
 //! 3. `settings`: what is said once; `source`, `gml`, `graph`: the network's graph; `hosts`, `processes`,
-//!    `programs`: what runs where;
+//!    `programs`: what runs where; `folders`: which folders are a host's own; `faults`: what happens to them;
 //! 4. `resolve`: what needs all of it: `names` (and addresses), `reach`;
 //! 5. [`scenario`]: the result; `problem`: what is told on the way.
 //!
@@ -25,9 +25,22 @@
 //!   syscall_latency: 1 us              # cost of a system call that need not wait
 //!   vdso_latency: 100 ns               # cost of reading a clock
 //!   emulate_tsc: auto                  # auto | always | never: simulate the time stamp counter
+//!   patching: true                     # patch the code that makes system calls, where that can be done
+//!   kernel_in_guest: true              # guests call their host's kernel themselves where it can answer at once
 //!   strict: false                      # a run that cannot be repeated is an error
 //!   watchdog: 1 s                      # wall time without a call after which a guest is preempted; null: never
 //!   watchdog_quantum: 10 ms            # simulated time that it is charged then
+//!   faults:                            # what happens while it runs; see docs/faults.md
+//!   - {at: 10 s, link: {source: 0, target: 1}, latency: 50 ms, jitter: 1 ms, packet_loss: 0.1, for: 5 s}
+//!   - {at: 20 s, cut: {source: 0, target: 1}, for: 5 s}
+//!   - {at: 30 s, partition: [[alice, bob], [carol]], for: 10 s}
+//!   - {at: 40 s, crash: alice, restart_after: 5 s}
+//!   - {at: 50 s, kill: {host: bob, process: 0, signal: SIGKILL}, restart_after: 2 s}
+//!   - {at: 60 s, jump: {host: bob, by: -3 s}}
+//! host_option_defaults:
+//!   shim:
+//!     private: [/tmp, /run]              # folders that are empty for each host, and its own
+//!     overlay: [/etc]                    # folders of which each host has a copy of its own, so to say
 //! hosts:
 //!   alice:
 //!     shim:
@@ -38,6 +51,7 @@
 //!         offset: -5 s                   # its clocks differ by this
 //!         rate_ppm: 50                   # and go faster by these millionths
 //!         jumps: [{at: 1 h, by: 2 s}]    # and change suddenly
+//!       private: []                      # instead of the defaults'; so is overlay
 //! ```
 
 use std::fs::File;
@@ -45,6 +59,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 mod document;
+mod faults;
+mod folders;
 mod gml;
 mod graph;
 mod hosts;
@@ -69,6 +85,7 @@ pub use problem::{MAX_PROBLEMS, Place, Problem, Warning};
 pub use scenario::Scenario;
 
 use document::Node;
+use folders::Folders;
 use problem::Report;
 use processes::ProcessReader;
 use programs::Surroundings;
@@ -110,6 +127,20 @@ pub fn parse(
     }
 }
 
+/// Read the configuration that a run has left behind ([`crate::output::processed`]): what it names need not be here any
+/// more.
+pub fn parse_record(path: &Path, text: &str) -> Result<Scenario, Vec<Problem>> {
+    let mut report = Report::default();
+    let overrides =
+        Overrides { template_directory: Some("null".to_owned()), ..Overrides::default() };
+    let mut surroundings = Surroundings::of_record();
+    let scenario = read(&path.into(), text, &overrides, &mut surroundings, &mut report);
+    match scenario {
+        Some(scenario) if !report.is_bad() => Ok(scenario),
+        _ => Err(report.into_problems()),
+    }
+}
+
 fn read(
     file: &Arc<Path>,
     text: &str,
@@ -142,15 +173,26 @@ fn read(
         let graph = source::read(&section, text, surroundings, report)?;
         Some((graph, entry.place.clone()))
     });
-    let defaults =
-        settings::section(&root, "host_option_defaults", &nothing, &keys::HOST_OPTIONS, report);
+    let defaults = settings::section(
+        &root,
+        "host_option_defaults",
+        &nothing,
+        &keys::HOST_OPTION_DEFAULTS,
+        report,
+    );
+    let folders = defaults.as_ref().and_then(|section| {
+        let (entry, path) = (section.entry("shim")?, section.name("shim"));
+        let shim = Section::open(&entry.node, &entry.place, &path, &keys::SHIM_DEFAULTS, report)?;
+        Some(Folders::read(&shim, report))
+    });
+    let folders = folders.unwrap_or_default();
     let defaults =
         defaults.map_or_else(HostOptions::default, |section| HostOptions::read(&section, report));
     let stop_time = settings.as_ref().map(|settings| settings.general.stop_time);
-    let drafts = match root.entry("hosts") {
+    let mut drafts = match root.entry("hosts") {
         Some(entry) => {
             let mut processes = ProcessReader::new(surroundings, stop_time);
-            let drafts = hosts::read(&entry.node, defaults, &mut processes, report);
+            let drafts = hosts::read(&entry.node, (defaults, &folders), &mut processes, report);
             if drafts.is_empty() && !report.is_bad() {
                 report.problem(&entry.place, "hosts is empty: there is nothing to run");
             }
@@ -161,8 +203,15 @@ fn read(
             return None;
         }
     };
-    let (graph, graph_place) = graph?;
-    resolve::resolve(settings?, graph, &graph_place, drafts, report)
+    let ((graph, graph_place), settings) = (graph?, settings?);
+    let faults = settings::section(&root, "shim", &nothing, &keys::SHIM, report)
+        .and_then(|shim| shim.entry("faults"))
+        .map_or_else(Vec::new, |entry| {
+            let (stop_time, is_complete) = (settings.general.stop_time, !report.is_bad());
+            let cast = faults::Cast { graph: &graph, hosts: &mut drafts, stop_time, is_complete };
+            faults::read(&entry.node, cast, report)
+        });
+    resolve::resolve((settings, faults), graph, &graph_place, drafts, report)
 }
 
 /// The file's own mapping; keys that begin with `x-` are everybody's own.

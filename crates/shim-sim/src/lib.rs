@@ -7,9 +7,10 @@
 //! 1. [`calendar`]: what people write for instants and lengths of time;
 //! 2. [`config`]: reads a scenario: the hosts of a simulation and what runs on them;
 //! 3. [`engine`]: runs a scenario in rounds on a pool of workers, or a single host, to its end;
-//! 4. [`output`]: where observations go: the data directory of a scenario, or two writers; [`trace`] words
+//! 4. [`fabric`]: the network between hosts;
+//! 5. [`output`]: where observations go: the data directory of a scenario, or two writers; [`trace`] words
 //!    system calls as strace(1) does, [`log_line`] words log records;
-//! 5. [`summary`]: what ended how and what was lacking, when all is over.
+//! 6. [`summary`]: what ended how and what was lacking, when all is over; [`report`]: a page about all that a data directory tells.
 //!
 //! # Rules
 //!
@@ -22,7 +23,9 @@
 pub mod calendar;
 pub mod config;
 pub mod engine;
+pub mod fabric;
 pub mod log_line;
 pub mod output;
+pub mod report;
 pub mod summary;
 pub mod trace;

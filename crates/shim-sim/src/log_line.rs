@@ -34,7 +34,7 @@ mod tests {
 
     #[test]
     fn a_record_is_one_line() {
-        let source = Source { host: "alice", program: "perl", pid: 1000, tid: 1001 };
+        let source = Source { host: "alice", program: "perl", pid: 1000, tid: 1001, root: 1000 };
         assert_eq!(
             log_line(&source, SimTime::from_ns(1_500_000_000), log::Level::Warn, "a\nb\x1b[0mé\n"),
             "1.500000000 WARN  alice perl[1000/1001] a\\nb\\u{1b}[0mé"

@@ -1,12 +1,13 @@
 //! Where a run's observations go.
 //!
 //! Here: for `shim exec`, the trace to one writer, log lines to another. Rooms of a scenario's run:
-//! [`directory`] (the data directory and its layout), [`recorder`] (the files of one host), [`statistics`] (figures),
-//! [`processed`] (the configuration as it was understood), [`comparison`] (of two data directories).
+//! [`directory`] (the data directory and its layout), [`recorder`] (the files of one host), [`capture`] (packets of its
+//! interfaces), [`statistics`] (figures), [`processed`] (the configuration as it was understood), [`comparison`] (of two data directories).
 //! Observations in, lines out. Always true: an error of the trace's writer ends the trace, not the run,
 //! and is told once, at the end; what cannot be logged is dropped. The words of the lines are in
 //! [`crate::trace`] and [`crate::log_line`].
 
+pub mod capture;
 pub mod comparison;
 pub mod directory;
 pub mod processed;
@@ -56,7 +57,8 @@ impl Output {
 
 impl Observer for Output {
     fn observe(&mut self, source: &Source<'_>, time: SimTime, what: Observation<'_>) {
-        let pid = source.pid;
+        // As strace(1) names them: threads of one process are told apart.
+        let pid = source.tid;
         match what {
             Observation::Log { level, text } => {
                 // Nobody is left to tell that the log cannot be written.
@@ -108,7 +110,7 @@ mod tests {
 
     #[test]
     fn lines_go_to_their_writers_and_a_full_disk_ends_the_trace_only() {
-        let source = Source { host: "h", program: "p", pid: 1, tid: 1 };
+        let source = Source { host: "h", program: "p", pid: 1, tid: 1, root: 1 };
         let (log_to, log) = channel();
         let (trace_to, trace) = channel();
         let mut output = Output::new(

@@ -6,14 +6,26 @@
 
 mod table;
 
-pub use table::table;
+pub use table::{state_words, table};
 
 use shim_abi::calls::{Route, Status, lookup};
-use shim_host::{Lack, LackKind, Preemption};
+use shim_host::{Lack, LackKind, Preemption, Waiting};
 
 /// The lines about what was lacking.
 pub fn lack_lines(lacks: &[Lack]) -> Vec<String> {
     lacks.iter().map(line).collect()
+}
+
+/// The line about processes that ran on when the first one ended, and were killed; none if there were none.
+pub fn left_behind(others: &[Waiting]) -> Option<String> {
+    /// More are counted only.
+    const NAMED: usize = 8;
+    let name = |one: &Waiting| format!("{}[{}]", one.program.escape_debug(), one.pid);
+    let mut names: Vec<String> = others.iter().take(NAMED).map(name).collect();
+    if others.len() > NAMED {
+        names.push(format!("{} more", others.len() - NAMED));
+    }
+    (!names.is_empty()).then(|| format!("killed at the end, still running: {}", names.join(", ")))
 }
 
 /// The lines that say why a run is not reproducible; none if it is.
@@ -68,21 +80,34 @@ mod tests {
     #[test]
     fn each_lack_is_one_line() {
         let lines = lack_lines(&[
-            lack(LackKind::Call(nr::socket), 3),
+            lack(LackKind::Call(nr::io_uring_setup), 3),
             lack(LackKind::Call(479), 1),
-            lack(LackKind::Call(nr::flock), 2),
+            lack(LackKind::Call(nr::personality), 2),
             lack(LackKind::Other("a\nb".into()), 1),
         ]);
         assert_eq!(
             lines,
             [
-                "perl: socket failed with EAFNOSUPPORT 3 times (needs: sockets)",
+                "perl: io_uring_setup failed with ENOSYS 3 times (needs: asynchronous I/O)",
                 "perl: system call 479 is unknown here: failed with ENOSYS once",
-                "perl: flock was refused 2 times (there is: a lock held elsewhere fails with EWOULDBLOCK)",
+                "perl: personality was refused 2 times (there is: queries, and changes that change nothing)",
                 "perl: a\\nb (once)",
             ]
         );
         assert_eq!(lack_lines(&[]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn who_is_left_behind_is_named_in_one_line() {
+        let others = |count: u32| -> Vec<Waiting> {
+            let one = |pid| Waiting { program: "a\nb".into(), pid, call: "pause".into() };
+            (1000..1000 + count).map(one).collect()
+        };
+        assert_eq!(left_behind(&others(0)), None);
+        let line = left_behind(&others(2)).unwrap();
+        assert_eq!(line, "killed at the end, still running: a\\nb[1000], a\\nb[1001]");
+        let line = left_behind(&others(11)).unwrap();
+        assert!(line.ends_with("[1007], 3 more"), "{line}");
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub use names::signal_name;
 /// Calls whose result is an address.
 const ADDRESS_RESULTS: [u32; 4] = [nr::mmap, nr::brk, nr::mremap, nr::shmat];
 
-/// `<time> [pid] name(arguments) = result`. `texts` is what follows the record in its payload.
+/// `<time> [tid] name(arguments) = result`. `texts` is what follows the record in its payload.
 pub fn call_line(time: SimTime, pid: u32, record: &CallRecord, texts: &[u8]) -> String {
     call_line_with(time, pid, record, texts, true)
 }
@@ -104,7 +104,8 @@ fn call_start(
         Some(call) => {
             line.push_str(call.name);
             line.push('(');
-            arguments::write(&mut line, call.args, args, texts, has_addresses);
+            let kinds = arguments::used(number, call.args, args);
+            arguments::write(&mut line, kinds, args, texts, has_addresses);
         }
         None => {
             let _ = write!(line, "syscall_{number:#x}(");
@@ -130,6 +131,16 @@ mod tests {
             bytes.extend(*text);
         }
         call_line(AT, 1000, &CallRecord { number, args, result }, &bytes)
+    }
+
+    #[test]
+    fn what_a_futex_operation_does_not_use_is_not_shown() {
+        let shown = |operation: i32| line(nr::futex, [0, operation as u64, 1, 0, 0, 0xbad], 0, &[]);
+        assert!(shown(0x81).ends_with("futex(NULL, 0x81, 1) = 0"), "{}", shown(0x81));
+        assert!(shown(0x107).ends_with("futex(NULL, 0x107) = 0"), "{}", shown(0x107));
+        assert!(shown(0).ends_with("futex(NULL, 0, 1, NULL) = 0"), "{}", shown(0));
+        assert!(shown(3).ends_with("futex(NULL, 0x3, 1, NULL, NULL) = 0"), "{}", shown(3));
+        assert!(shown(9).ends_with(", 2989) = 0"), "{}", shown(9));
     }
 
     #[test]
@@ -204,7 +215,7 @@ mod tests {
 
     #[test]
     fn ends_and_signals_have_lines() {
-        let info = SignalInfo { signal: 2, code: 0, pid: 1, uid: 0, value: 0 };
+        let info = SignalInfo { signal: 2, pid: 1, ..SignalInfo::default() };
         assert_eq!(
             signal_line(AT, 9, &info),
             "1.000002000 [9] --- SIGINT {si_signo=SIGINT, si_code=0, si_pid=1, si_uid=0} ---"

@@ -42,7 +42,7 @@ fn simulate(mode: &str) -> (Ending, Option<ProcessEnd>, String, String) {
     let mut output = Output::new(Box::new(ToChannel(log_to)), Some(Box::new(ToChannel(trace_to))));
     let mut host = host();
     let pid = host.spawn(&fake::command(mode)).unwrap();
-    let ending = run(&mut host, &mut output);
+    let ending = run(&mut host, pid, &mut output);
     assert!(host.waiting().is_empty(), "guests are left");
     output.finish().unwrap();
     let [log, trace] =
@@ -51,14 +51,26 @@ fn simulate(mode: &str) -> (Ending, Option<ProcessEnd>, String, String) {
 }
 
 #[test]
-fn a_simulation_ends_with_its_last_process() {
+fn a_simulation_ends_with_its_process() {
     let (ending, end, log, trace) = simulate("sleep");
-    assert_eq!((ending, end), (Ending::Completed, Some(ProcessEnd::Exited(3))));
+    assert_eq!((ending, end), (Ending::Completed(Vec::new()), Some(ProcessEnd::Exited(3))));
     assert_eq!(log, "");
     assert_eq!(
         trace,
         "3601.000003000 [1000] exit_group(3) = ?\n3601.000003000 [1000] +++ exited with 3 +++\n"
     );
+}
+
+#[test]
+fn who_is_left_behind_may_finish_what_is_short_and_is_killed_and_named() {
+    let (ending, end, log, trace) = simulate("background");
+    assert_eq!(end, Some(ProcessEnd::Exited(2)));
+    let Ending::Completed(others) = ending else { panic!("{ending:?}") };
+    let names: Vec<_> = others.iter().map(|one| one.pid).collect();
+    assert_eq!(names, [1001, 1002, 1003]);
+    assert!(log.ends_with("fake[1004/1004] finished\n"), "{log}");
+    assert!(trace.contains("[1004] +++ exited with 0 +++"), "{trace}");
+    assert!(trace.contains("[1001] +++ killed by SIGKILL +++"), "{trace}");
 }
 
 #[test]

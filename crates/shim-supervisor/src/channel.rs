@@ -1,6 +1,6 @@
 //! How the simulator waits on a channel, and how a watcher closes it.
 //!
-//! A control word and a [`Life`] in, control or the guest's end out. Always true: a wait ends soon after the
+//! A control word and its process's [`Life`] in, control or the guest's end out. Always true: a wait ends soon after the
 //! guest has ended, even if the word was overwritten after it was closed, and soon after control came,
 //! even if the guest forgot to wake us: sleeping is bounded, and the truth about the guest's life is not
 //! in shared memory. The word's rules are in `shim-sync`.
@@ -19,7 +19,8 @@ use std::time::Duration;
 
 use rustix::thread::futex;
 use rustix::time::Timespec;
-use shim_sync::{Closed, Control, Futex, Side, Word};
+use shim_abi::thread::ThreadBlock;
+use shim_sync::{Closed, Control, Futex, Side, Word, initialize};
 
 use crate::life::Life;
 use crate::watchdog::Watchdog;
@@ -31,7 +32,7 @@ const MAX_SPINS: u32 = 2_000;
 const WAITS_PER_TRIAL: u32 = 512;
 
 /// Longest uninterrupted sleep. Only a guest that breaks the rules makes us sleep that long.
-const RECHECK: Duration = Duration::from_millis(200);
+pub(crate) const RECHECK: Duration = Duration::from_millis(200);
 
 /// How long it pays to spin for one guest.
 #[derive(Debug)]
@@ -45,21 +46,37 @@ impl Patience {
         Patience { spins: MAX_SPINS, waits: 0 }
     }
 
-    /// Wait until the simulator has control over the guest's channel. A guest that makes no call for
-    /// `limit` is preempted.
-    pub(crate) fn wait(&mut self, life: &Life, limit: Option<Duration>) -> Result<(), Closed> {
-        self.waits = self.waits.wrapping_add(1);
-        let is_trial = self.waits.is_multiple_of(WAITS_PER_TRIAL);
-        let spins = if is_trial { MAX_SPINS } else { self.spins };
-        let watched = Watched { word: &life.thread().channel.control, looks: Cell::new(0) };
-        let watchdog = limit.map(|limit| RefCell::new(Watchdog::new(life, limit)));
+    /// For a guest that one with this patience makes: it runs where that one does.
+    pub(crate) const fn inherited(&self) -> Self {
+        Patience { spins: self.spins, waits: 0 }
+    }
+
+    /// Wait until the simulator has control over the channel of `thread`, which is of the process `life`. A
+    /// guest that makes no call for `limit` is preempted.
+    pub(crate) fn wait(
+        &mut self,
+        life: &Life,
+        thread: &ThreadBlock,
+        limit: Option<Duration>,
+    ) -> Result<(), Closed> {
+        let spins = self.next_spins();
+        let watched = Watched::new(&thread.channel.control);
+        let watchdog = limit.map(|limit| RefCell::new(Watchdog::new(life, thread, limit)));
         let sleep = Sleep { life, has_slept: Cell::new(false), watchdog };
         let result = Control::new(&watched, &sleep, Side::Simulator).wait(spins);
         self.learn(watched.looks.get(), sleep.has_slept.get());
         result
     }
 
-    fn learn(&mut self, looks: u32, has_slept: bool) {
+    /// How long to spin in the wait that begins.
+    pub(crate) fn next_spins(&mut self) -> u32 {
+        self.waits = self.waits.wrapping_add(1);
+        let is_trial = self.waits.is_multiple_of(WAITS_PER_TRIAL);
+        if is_trial { MAX_SPINS } else { self.spins }
+    }
+
+    /// A wait has ended, after so many looks, and perhaps in sleep.
+    pub(crate) fn learn(&mut self, looks: u32, has_slept: bool) {
         if has_slept {
             self.spins /= 2;
         } else if looks > 1 {
@@ -67,6 +84,11 @@ impl Patience {
         }
         // Control that was there at the first look says nothing about spinning.
     }
+}
+
+/// Begin a channel whose guest waits from its first moment. Before anybody else knows of it.
+pub(crate) fn begin_with_control(word: &AtomicU32) {
+    initialize(word, Side::Simulator);
 }
 
 /// Give control to the guest.
@@ -79,12 +101,13 @@ pub(crate) fn close(word: &AtomicU32) {
     Control::new(word, Wake, Side::Simulator).close();
 }
 
-fn wake(word: &AtomicU32) {
+/// Wake whoever sleeps on a word.
+pub(crate) fn wake(word: &AtomicU32) {
     let _ = futex::wake(word, futex::Flags::empty(), i32::MAX as u32);
 }
 
 /// A futex between processes, for who does not wait.
-struct Wake;
+pub(crate) struct Wake;
 
 impl Futex<AtomicU32> for Wake {
     fn wait(&self, _: &AtomicU32, _: u32) {}
@@ -123,9 +146,21 @@ impl Futex<Watched<'_>> for Sleep<'_> {
 }
 
 /// A control word that counts how often it was looked at.
-struct Watched<'a> {
+pub(crate) struct Watched<'a> {
     word: &'a AtomicU32,
     looks: Cell<u32>,
+}
+
+impl<'a> Watched<'a> {
+    pub(crate) const fn new(word: &'a AtomicU32) -> Watched<'a> {
+        Watched { word, looks: Cell::new(0) }
+    }
+    pub(crate) const fn word(&self) -> &'a AtomicU32 {
+        self.word
+    }
+    pub(crate) fn looks(&self) -> u32 {
+        self.looks.get()
+    }
 }
 
 impl Word for Watched<'_> {

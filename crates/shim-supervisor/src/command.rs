@@ -12,11 +12,13 @@ use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use rustix::io::fcntl_dupfd_cloexec;
 use shim_abi::handoff::{HANDOFF_VARIABLE, HIDDEN_PRELOAD_VARIABLE, PRELOAD_VARIABLE};
 
 use crate::region::memory_file;
+use crate::views::View;
 
 /// A program to start as a guest.
 #[derive(Debug)]
@@ -29,6 +31,8 @@ pub struct Command {
     pub env: Vec<CString>,
     /// Its working directory; `None`: the one that the simulator has at that moment.
     pub cwd: Option<PathBuf>,
+    /// What it sees of the file system, and its working directory instead of `cwd`; `None`: what the simulator sees.
+    pub view: Option<Arc<View>>,
     /// Its standard input, output and error. `None`: closed.
     pub stdio: [Option<OwnedFd>; 3],
 }
@@ -41,6 +45,7 @@ impl Command {
             program,
             env: Vec::new(),
             cwd: None,
+            view: None,
             stdio: [None, None, None],
         }
     }

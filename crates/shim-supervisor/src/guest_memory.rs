@@ -156,6 +156,13 @@ impl<'a> GuestMemory<'a> {
             .try_for_each(|piece| self.write_now(piece.address, outgoing.bytes_of(piece)))
     }
 
+    /// The guest waits although it has no reply: store all queued writes now, because others may look, and take
+    /// nothing that its request brought along for what its memory still holds when it goes on.
+    pub fn settle(&mut self) -> Result<(), Errno> {
+        self.guest.incoming.clear();
+        self.flush()
+    }
+
     fn write_now(&self, address: u64, bytes: &[u8]) -> Result<(), Errno> {
         let local =
             libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
@@ -172,7 +179,7 @@ impl<'a> GuestMemory<'a> {
             iov_base: std::ptr::without_provenance_mut(address as usize),
             iov_len: local.iov_len,
         };
-        let done = self.guest.life.while_alive(|pid| direction.call(pid, &local, &remote));
+        let done = self.guest.process.life.while_alive(|pid| direction.call(pid, &local, &remote));
         if done == Some(local.iov_len as isize) { Ok(()) } else { Err(Errno::EFAULT) }
     }
 }

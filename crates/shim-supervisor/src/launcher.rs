@@ -1,6 +1,7 @@
 //! The process whose children all guests are, seen from the simulator.
 //!
-//! [`Command`]s in, [`Guest`]s out. Always true: one order at a time is on its way to the launcher; every
+//! [`Command`]s in, [`Guest`]s out; processes that guests make are children of the launcher's as well and come
+//! in by `nursery`. Always true: one order at a time is on its way to the launcher; every
 //! report is read by one thread, the watcher, so an order's answer and a guest's end arrive in the
 //! order in which they happened; when the launcher is gone every guest is known to be over and every
 //! further order fails. Dropping a [`Launcher`] kills its guests and leaves no process behind. What runs
@@ -9,6 +10,7 @@
 //! Locks: `state` here is taken before a `Life`'s.
 
 mod execute;
+mod nursery;
 mod process;
 mod watcher;
 mod wire;
@@ -38,12 +40,16 @@ use shim_abi::version::{PROTOCOL_MAJOR, PROTOCOL_MINOR};
 
 use crate::command::{Command, Strings};
 use crate::guest::Guest;
+use crate::images::Images;
 use crate::life::{Life, NativePid};
+use crate::mappings::LastAsked;
+use crate::process::{LeftBehind, Process};
 use crate::region::{HostMemory, memory_file};
 use crate::settings::Identity;
 use crate::signals::with_all_blocked;
 use crate::slots::{ProcessSlot, ThreadSlot};
 use crate::status::ExitStatus;
+use crate::views::View;
 use wire::{MAX_DESCRIPTORS_SENT, Order, Plan, Stage};
 
 /// How long a dropped launcher is given to bury its guests, and then to end.
@@ -60,12 +66,15 @@ pub struct Launcher {
 
 /// What the simulator's threads share with the watcher.
 #[derive(Debug)]
-struct Office {
+pub(crate) struct Office {
     socket: OwnedFd,
     /// The launcher's pidfd.
     launcher: OwnedFd,
+    launcher_pid: u32,
     state: Mutex<State>,
     changed: Condvar,
+    pub(crate) images: Images,
+    pub(crate) last_asked: Mutex<Option<LastAsked>>,
 }
 
 #[derive(Debug, Default)]
@@ -82,6 +91,12 @@ struct State {
     answer: Option<Result<(), (Stage, i32)>>,
     /// Guests that are not buried, by native id.
     guests: BTreeMap<NativePid, Arc<Life>>,
+    /// Processes that guests may be making now.
+    births: usize,
+    /// Ends that may be those of such processes.
+    early: BTreeMap<NativePid, ExitStatus>,
+    /// Blocks of processes that may exist or not.
+    left_behind: Vec<LeftBehind>,
 }
 
 /// Why no guest was started.
@@ -128,13 +143,16 @@ impl Launcher {
         let theirs = fcntl_dupfd_cloexec(theirs, 3)?;
         let simulator = fcntl_dupfd_cloexec(simulator, 3)?;
         let (office, watcher) = with_all_blocked(|| {
-            let launcher = process::start(&theirs, &simulator)?;
+            let (launcher_pid, launcher) = process::start(&theirs, &simulator)?;
             drop(theirs);
             let office = Arc::new(Office {
                 socket: ours,
                 launcher,
+                launcher_pid,
                 state: Mutex::new(State::default()),
                 changed: Condvar::new(),
+                images: Images::default(),
+                last_asked: Mutex::default(),
             });
             let shared = office.clone();
             let watcher = std::thread::Builder::new()
@@ -197,14 +215,21 @@ impl Launcher {
         let thread = ThreadSlot::allocate(memory).ok_or(SpawnError::TooMany)?;
         identity.store(process.block(), thread.block(), process.index());
 
-        let directory = open_directory(command.cwd.as_deref()).map_err(SpawnError::Directory)?;
+        let own = match &command.view {
+            Some(_) => None,
+            None => Some(open_directory(command.cwd.as_deref()).map_err(SpawnError::Directory)?),
+        };
         let env = command.environment(&memory.library().preload_list(), self.handoff_number());
         let strings =
             Strings::write(&command.program, &command.argv, &env).map_err(SpawnError::Resource)?;
         let handoff =
             handoff_file(memory, process.index(), thread.index()).map_err(SpawnError::Resource)?;
 
-        let mut fds = vec![strings.file.as_fd(), directory.as_fd(), handoff.as_fd()];
+        let view = command.view.as_deref();
+        let directory = own.as_ref().map(OwnedFd::as_fd).or(view.map(View::directory));
+        let mut fds = vec![strings.file.as_fd(), handoff.as_fd()];
+        fds.extend(directory);
+        fds.extend(view.map(View::namespace));
         let mut streams = 0;
         for (n, stream) in command.stdio.iter().enumerate() {
             if let Some(fd) = stream {
@@ -217,9 +242,11 @@ impl Launcher {
             table_words: strings.table_words,
             envp_word: strings.envp_word,
             program_offset: strings.program_offset,
+            has_view: view.is_some(),
             streams,
         };
-        let life = Arc::new(Life::new(memory.clone(), process.index(), thread.index()));
+        let life = Arc::new(Life::new(memory.clone(), process.index()));
+        life.add_thread(thread.index());
         self.order(plan, &fds, &life).map_err(|failure| match failure {
             None => SpawnError::LauncherLost,
             Some((Stage::Execute, errno)) => SpawnError::Program {
@@ -228,7 +255,13 @@ impl Launcher {
             },
             Some((_, errno)) => SpawnError::Resource(io::Error::from_raw_os_error(errno)),
         })?;
-        Ok(Guest::new(life, process, thread))
+        let process = Process {
+            life,
+            slot: process,
+            office: self.office.clone(),
+            view: command.view.clone(),
+        };
+        Ok(Guest::new(Arc::new(process), thread))
     }
 
     /// Wait a bounded while until `is_done` or the launcher is gone; whether that happened.

@@ -125,6 +125,10 @@ impl Library {
     pub fn path(&self) -> &Path {
         &self.path
     }
+    /// The library beside it that replaces functions of the C library, if it is there.
+    pub fn interposer(&self) -> Option<&Path> {
+        self.interposer.as_deref()
+    }
     /// What guests preload: this library, and behind a colon the one beside it.
     pub fn preload_list(&self) -> OsString {
         let mut list = self.path.clone().into_os_string();

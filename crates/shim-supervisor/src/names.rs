@@ -4,6 +4,7 @@
 //! written when anybody else sees it; every host has the loopback names; a name that is longer than
 //! its field is an error, never cut. How it is laid out and read is `shim_abi::names`.
 
+use std::fmt;
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -31,9 +32,16 @@ pub struct Name {
 }
 
 /// The names of a simulation. Clones share the file.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Names {
     file: Arc<OwnedFd>,
+    entries: Arc<[NameEntry]>,
+}
+
+impl fmt::Debug for Names {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Names").field("count", &self.entries.len()).finish_non_exhaustive()
+    }
 }
 
 impl PartialEq for Names {
@@ -73,7 +81,12 @@ impl Names {
         let file = OwnedFd::from(file);
         let seals = SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE | SealFlags::SEAL;
         fcntl_add_seals(&file, seals)?;
-        Ok(Names { file: Arc::new(file) })
+        Ok(Names { file: Arc::new(file), entries: entries.into() })
+    }
+
+    /// The names as a reader sees them.
+    pub fn view(&self) -> shim_abi::names::Names<'_> {
+        shim_abi::names::Names::new(&self.entries)
     }
 
     /// Our descriptor of the file.

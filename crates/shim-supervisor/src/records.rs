@@ -62,6 +62,11 @@ impl Guest {
         read(&self.process().program)
     }
 
+    /// How many system calls the process has made since its shim is up, and how many of them trapped, as it counts.
+    pub fn calls(&self) -> (u64, u64) {
+        (self.process().calls.load(Relaxed), self.process().trapped_calls.load(Relaxed))
+    }
+
     /// The calls that were refused: their numbers, and how often.
     pub fn refused(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
         let counts = self.process().refused.iter().enumerate();

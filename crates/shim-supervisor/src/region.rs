@@ -10,15 +10,19 @@
 //! # Safety
 //!
 //! Unsafe here: mapping the files, making references into the mappings, and writing the plain (not
-//! atomic) parts of blocks before they are shared.
+//! atomic) parts of blocks before they are shared, and all of them after.
 #![allow(unsafe_code)]
 
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::io;
 use std::mem::offset_of;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use std::ptr::NonNull;
 use std::sync::Mutex;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags, fallocate, fcntl_add_seals, ftruncate};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
@@ -28,16 +32,25 @@ use shim_abi::host::HostBlock;
 use shim_abi::manager::ManagerBlock;
 use shim_abi::process::ProcessBlock;
 use shim_abi::region::{
-    InodeTimes, MAX_INODE_TIMES, MAX_PROCESSES, MAX_THREADS, PROCESS_STRIDE_BYTES, READ_ONLY_BYTES,
-    ReadOnlyRegion, SHARED_BYTES, THREAD_STRIDE_BYTES, inode_times_offset, process_offset,
-    thread_offset,
+    Baton, InodeTimes, MAX_INODE_TIMES, MAX_PROCESSES, MAX_THREADS, PROCESS_STRIDE_BYTES,
+    READ_ONLY_BYTES, ReadOnlyRegion, SHARED_BYTES, THREAD_STRIDE_BYTES, WrittenFiles, baton_offset,
+    inode_times_offset, process_offset, thread_offset, written_offset,
 };
 use shim_abi::thread::ThreadBlock;
 
+use crate::baton;
 use crate::library::Library;
 use crate::names::Names;
-use crate::settings::{HostSettings, ManagerSettings};
+use crate::settings::{HostSettings, KernelMemory, ManagerSettings};
 use crate::slots::Indices;
+
+const PAGE_BYTES: usize = 4096;
+/// Of so many processes and threads the blocks keep their memory: a page that is given back costs three processes a
+/// fault when the block is used again.
+const KEPT_BLOCKS: u32 = 16;
+/// Pages of the larger block.
+const MAX_BLOCK_PAGES: usize = THREAD_STRIDE_BYTES.div_ceil(PAGE_BYTES);
+const _: () = assert!(PROCESS_STRIDE_BYTES <= THREAD_STRIDE_BYTES);
 
 /// Everything that a host shares with its guests.
 #[derive(Debug)]
@@ -48,21 +61,24 @@ pub struct HostMemory {
     library: Library,
     pub(crate) processes: Mutex<Indices>,
     pub(crate) threads: Mutex<Indices>,
+    /// Processes that have ended.
+    deaths: AtomicU64,
 }
 
 impl HostMemory {
-    /// Make the files and write the manager and the host block.
+    /// Make the files and write the manager and the host block. `kernel`: what guests may map beside them.
     pub fn new(
         library: &Library,
         manager: &ManagerSettings,
         host: &HostSettings,
+        kernel: Option<KernelMemory<'_>>,
     ) -> io::Result<HostMemory> {
         let read_only = Mapping::new("shim-read-only", READ_ONLY_BYTES)?;
         let shared = Mapping::new("shim-shared", SHARED_BYTES)?;
         let names = host.names()?;
         let number = |file: &Mapping| file.fd.as_raw_fd() as u32;
         let files = [number(&read_only), number(&shared), names.number()];
-        let manager = manager.block(library, files);
+        let manager = manager.block(library, files, kernel);
         read_only.publish(offset_of!(ReadOnlyRegion, manager), manager);
         read_only.publish(offset_of!(ReadOnlyRegion, host), host.block());
         let seals = SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL;
@@ -76,6 +92,7 @@ impl HostMemory {
             library: library.clone(),
             processes: Mutex::new(Indices::new(MAX_PROCESSES as u32)),
             threads: Mutex::new(Indices::new(MAX_THREADS as u32)),
+            deaths: AtomicU64::new(0),
         })
     }
 
@@ -106,6 +123,33 @@ impl HostMemory {
         // long as `self`; an entry consists of atomics.
         unsafe { std::slice::from_raw_parts(start, MAX_INODE_TIMES) }
     }
+    /// The files that guests opened for writing, as they see them, as far as the list has room.
+    pub fn written_files(&self) -> BTreeSet<PathBuf> {
+        let list: &WrittenFiles = self.shared.at(written_offset());
+        let len = list.len_bytes.load(Relaxed).min(list.paths.len() as u64) as usize;
+        let bytes: Vec<u8> = list.paths[..len].iter().map(|byte| byte.load(Relaxed)).collect();
+        let paths = bytes.split(|&byte| byte == 0).filter(|path| !path.is_empty());
+        paths.map(|path| PathBuf::from(OsStr::from_bytes(path))).collect()
+    }
+
+    /// How many processes of the host have ended natively so far: as long as this number stays, nobody has died.
+    pub fn deaths(&self) -> u64 {
+        self.deaths.load(Relaxed)
+    }
+    /// Whoever steps the host has control, and is about to look for deaths and interrupts: guests that hand control to each
+    /// other need not come back for what happened before.
+    pub fn begin_to_look(&self) {
+        if let Some(baton) = self.baton() {
+            baton::heard(baton);
+        }
+    }
+    pub(crate) fn count_death(&self) {
+        self.deaths.fetch_add(1, Relaxed);
+    }
+    /// Where guests hand control back that hand it to each other; `None` if those of this host do not.
+    pub(crate) fn baton(&self) -> Option<&Baton> {
+        self.manager().shares_kernel().then(|| self.shared.at(baton_offset()))
+    }
 
     /// Set simulated now. Only while no guest of this host has control; the next hand-over to one
     /// publishes it.
@@ -120,6 +164,11 @@ impl HostMemory {
     /// Set how far the host's calendar is ahead of the simulation's. As [`HostMemory::set_now`].
     pub fn set_realtime_offset_ns(&self, offset_ns: i64) {
         self.host().realtime_offset_ns.store(offset_ns, Relaxed);
+    }
+
+    /// Say whether somebody watches files. As [`HostMemory::set_now`].
+    pub fn set_watching(&self, is_watching: bool) {
+        self.host().is_watching.store(is_watching.into(), Relaxed);
     }
 
     /// Our descriptor of the file that guests can only read.
@@ -148,13 +197,14 @@ impl HostMemory {
             self.shared.publish(offset, BlockHeader::new::<ThreadBlock>(BlockKind::Thread));
         }
     }
-    /// Give a process block's memory back: it reads as zeroes then. Whether that worked.
+    /// Have a process block read as zeroes, and give its memory back, unless the block is one of the first, which are
+    /// soon used again. Whether that worked.
     pub(crate) fn clear_process(&self, index: u32) -> bool {
-        process_offset(index).is_some_and(|at| self.shared.clear(at, PROCESS_STRIDE_BYTES))
+        process_offset(index).is_some_and(|at| self.shared.clear(index, at, PROCESS_STRIDE_BYTES))
     }
     /// As [`HostMemory::clear_process`], for a thread block.
     pub(crate) fn clear_thread(&self, index: u32) -> bool {
-        thread_offset(index).is_some_and(|at| self.shared.clear(at, THREAD_STRIDE_BYTES))
+        thread_offset(index).is_some_and(|at| self.shared.clear(index, at, THREAD_STRIDE_BYTES))
     }
 }
 
@@ -207,7 +257,40 @@ impl Mapping {
         unsafe { self.start_of::<T>(offset, 1).write(value) };
     }
 
-    fn clear(&self, offset: usize, len: usize) -> bool {
+    /// Clear block `index`, which nobody uses.
+    fn clear(&self, index: u32, offset: usize, len: usize) -> bool {
+        (index < KEPT_BLOCKS && self.zero(offset, len)) || self.punch(offset, len)
+    }
+
+    /// Fill pages that are in memory with zeroes; the others were never used, or are swapped out, and are given back.
+    /// Whether that worked.
+    fn zero(&self, offset: usize, len: usize) -> bool {
+        let mut is_there = [0; MAX_BLOCK_PAGES];
+        let is_fit =
+            (offset | len).is_multiple_of(PAGE_BYTES) && len <= MAX_BLOCK_PAGES * PAGE_BYTES;
+        let start = self.start_of::<u8>(offset, len);
+        // SAFETY: `start_of` checked that the range is inside the mapping; one byte for each of its pages is stored,
+        // and there are so many.
+        if !is_fit || unsafe { libc::mincore(start.cast(), len, is_there.as_mut_ptr()) } != 0 {
+            return false;
+        }
+        let mut from = 0;
+        for run in is_there[..len / PAGE_BYTES].chunk_by(|one, next| one & 1 == next & 1) {
+            let bytes = run.len() * PAGE_BYTES;
+            if run[0] & 1 == 0 {
+                if !self.punch(offset + from, bytes) {
+                    return false;
+                }
+            } else {
+                // SAFETY: inside the range from above; the caller knows that nobody uses the block.
+                unsafe { start.wrapping_add(from).write_bytes(0, bytes) };
+            }
+            from += bytes;
+        }
+        true
+    }
+
+    fn punch(&self, offset: usize, len: usize) -> bool {
         let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
         fallocate(&self.fd, flags, offset as u64, len as u64).is_ok()
     }

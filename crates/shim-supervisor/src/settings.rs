@@ -6,14 +6,16 @@
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::sync::OnceLock;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64};
 
 use shim_abi::block::{BlockHeader, BlockKind};
 use shim_abi::clock::Rate;
 use shim_abi::host::HostBlock;
-use shim_abi::manager::{EmulateTsc, ManagerBlock};
+use shim_abi::manager::{COMPONENTS, EmulateTsc, ManagerBlock, Patching};
 use shim_abi::names::MAX_NAME_BYTES;
 use shim_abi::process::ProcessBlock;
 use shim_abi::text::Text;
@@ -37,6 +39,8 @@ pub struct ManagerSettings {
     pub vdso_latency_ns: u64,
     /// Whether reading the time stamp counter is simulated.
     pub emulate_tsc: EmulateTsc,
+    /// Whether guests map patched images over their code.
+    pub patching: Patching,
 }
 
 /// One simulated machine.
@@ -78,6 +82,17 @@ pub struct HostSettings {
     pub domainname: String,
 }
 
+/// The kernel of a host, for guests to call: they map it where the simulator has it.
+#[derive(Clone, Copy, Debug)]
+pub struct KernelMemory<'a> {
+    /// The memory file; its number must stay ours as long as the host has guests.
+    pub file: BorrowedFd<'a>,
+    /// Which arena it is (`shim_abi::address::ARENAS`), all of [`shim_abi::address::ARENA_BYTES`].
+    pub arena: u32,
+    /// How the kernel's state is laid out; a library with another kernel does not touch it.
+    pub layout: u64,
+}
+
 /// Who a new process is inside the simulation.
 #[derive(Clone, Debug)]
 pub struct Identity {
@@ -99,7 +114,12 @@ pub struct Identity {
 
 impl ManagerSettings {
     /// `files`: the numbers of our descriptors of the read-only file, the shared file, the names.
-    pub(crate) fn block(&self, library: &Library, files: [u32; 3]) -> ManagerBlock {
+    pub(crate) fn block(
+        &self,
+        library: &Library,
+        files: [u32; 3],
+        kernel: Option<KernelMemory<'_>>,
+    ) -> ManagerBlock {
         let [read_only_fd, shared_fd, names_fd] = files;
         ManagerBlock {
             header: BlockHeader::new::<ManagerBlock>(BlockKind::Manager),
@@ -113,10 +133,33 @@ impl ManagerSettings {
             read_only_fd,
             shared_fd,
             names_fd,
-            reserved: 0,
+            patching: self.patching as u32,
+            arena_fd: kernel.map_or(0, |kernel| kernel.file.as_raw_fd() as u32),
+            arena_index: kernel.map_or(0, |kernel| kernel.arena),
+            kernel_layout: kernel.map_or(0, |kernel| kernel.layout),
+            component_ends: component_ends(),
             library_path: Text::new(library.preload_list().as_bytes()),
         }
     }
+}
+
+/// Where the components of this processor's extended state end. Intel SDM volume 1, section 13.2.
+fn component_ends() -> [u32; COMPONENTS] {
+    static ENDS: OnceLock<[u32; COMPONENTS]> = OnceLock::new();
+    const LEAF: u32 = 0xd;
+    let has_it = || core::arch::x86_64::__cpuid(0).eax >= LEAF;
+    let end = |component: u32| {
+        let answer = core::arch::x86_64::__cpuid_count(LEAF, component);
+        answer.eax + answer.ebx
+    };
+    *ENDS.get_or_init(|| {
+        let mut ends = [0; COMPONENTS];
+        // The first two have fixed places.
+        for (component, word) in (0..).zip(&mut ends).skip(2).filter(|_| has_it()) {
+            *word = end(component);
+        }
+        ends
+    })
 }
 
 impl HostSettings {
@@ -155,6 +198,7 @@ impl HostSettings {
             cpu_count: self.cpu_count,
             log_level: AtomicU32::new(self.log_level),
             is_tracing: AtomicU32::new(u32::from(self.is_tracing)),
+            is_watching: AtomicU32::new(0),
             ipv4: self.ipv4,
             ipv4_prefix_bits: self.ipv4_prefix_bits,
             ipv6: self.ipv6.map_or([0; 16], |address| address.octets()),

@@ -3,8 +3,9 @@
 //! A [`HostMemory`] in, [`ProcessSlot`] and [`ThreadSlot`] out: the right to one block for as long as
 //! the value lives. Always true: a block that is handed out is all zeroes but for its header; the
 //! lowest free index is given, so that the same run uses the same blocks. Dropping a slot clears the
-//! block, so its owner must know that the guest is dead.
+//! block, so its owner must know that nobody writes to it any more. Who knows that is `guest`.
 
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use shim_abi::process::ProcessBlock;
@@ -52,21 +53,21 @@ fn with<T>(indices: &Mutex<Indices>, f: impl FnOnce(&mut Indices) -> T) -> T {
 pub(crate) struct ProcessSlot {
     memory: Arc<HostMemory>,
     index: u32,
-    is_abandoned: bool,
+    is_abandoned: AtomicBool,
 }
 
 impl ProcessSlot {
     pub(crate) fn allocate(memory: &Arc<HostMemory>) -> Option<ProcessSlot> {
         let index = with(&memory.processes, Indices::allocate)?;
         memory.begin_process(index);
-        Some(ProcessSlot { memory: memory.clone(), index, is_abandoned: false })
+        Some(ProcessSlot { memory: memory.clone(), index, is_abandoned: AtomicBool::new(false) })
     }
     pub(crate) fn index(&self) -> u32 {
         self.index
     }
     /// Never use this block again: somebody may still write to it.
-    pub(crate) fn abandon(&mut self) {
-        self.is_abandoned = true;
+    pub(crate) fn abandon(&self) {
+        self.is_abandoned.store(true, Relaxed);
     }
     pub(crate) fn block(&self) -> &ProcessBlock {
         self.memory.process(self.index).expect("a slot's index is below the capacity")
@@ -76,7 +77,7 @@ impl ProcessSlot {
 impl Drop for ProcessSlot {
     fn drop(&mut self) {
         // A block that could not be cleared is never used again.
-        if !self.is_abandoned && self.memory.clear_process(self.index) {
+        if !self.is_abandoned.load(Relaxed) && self.memory.clear_process(self.index) {
             with(&self.memory.processes, |indices| indices.free(self.index));
         }
     }
@@ -87,21 +88,30 @@ impl Drop for ProcessSlot {
 pub(crate) struct ThreadSlot {
     memory: Arc<HostMemory>,
     index: u32,
-    is_abandoned: bool,
+    is_abandoned: AtomicBool,
 }
 
 impl ThreadSlot {
     pub(crate) fn allocate(memory: &Arc<HostMemory>) -> Option<ThreadSlot> {
         let index = with(&memory.threads, Indices::allocate)?;
         memory.begin_thread(index);
-        Some(ThreadSlot { memory: memory.clone(), index, is_abandoned: false })
+        Some(ThreadSlot { memory: memory.clone(), index, is_abandoned: AtomicBool::new(false) })
     }
     pub(crate) fn index(&self) -> u32 {
         self.index
     }
     /// Never use this block again: somebody may still write to it.
-    pub(crate) fn abandon(&mut self) {
-        self.is_abandoned = true;
+    pub(crate) fn abandon(&self) {
+        self.is_abandoned.store(true, Relaxed);
+    }
+    /// The right to the same block, in place of this one.
+    pub(crate) fn hand_on(&self) -> ThreadSlot {
+        self.abandon();
+        ThreadSlot {
+            memory: self.memory.clone(),
+            index: self.index,
+            is_abandoned: AtomicBool::new(false),
+        }
     }
     pub(crate) fn block(&self) -> &ThreadBlock {
         self.memory.thread(self.index).expect("a slot's index is below the capacity")
@@ -110,7 +120,7 @@ impl ThreadSlot {
 
 impl Drop for ThreadSlot {
     fn drop(&mut self) {
-        if !self.is_abandoned && self.memory.clear_thread(self.index) {
+        if !self.is_abandoned.load(Relaxed) && self.memory.clear_thread(self.index) {
             with(&self.memory.threads, |indices| indices.free(self.index));
         }
     }

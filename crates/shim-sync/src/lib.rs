@@ -8,7 +8,8 @@
 //! 1. [`word`]: the few atomic operations that the word needs, so that a model checker can stand in
 //!    for the processor;
 //! 2. [`futex`]: sleeping and waking, which the user of this crate brings along;
-//! 3. [`control`]: the state machine.
+//! 3. [`control`]: the state machine;
+//! 4. [`baton`]: another one, for guests that hand control to each other before it comes back.
 //!
 //! # Rules
 //!
@@ -23,10 +24,12 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod baton;
 pub mod control;
 pub mod futex;
 pub mod word;
 
+pub use baton::{Baton, Turn};
 pub use control::{Closed, Control, Side, initialize};
 pub use futex::Futex;
 pub use word::Word;

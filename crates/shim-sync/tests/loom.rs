@@ -14,95 +14,16 @@
 //! Unsafe here: loom's cells, read and written by the side that the control word gives them to.
 #![allow(unsafe_code)]
 
+mod model;
+
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{self, Acquire, Relaxed, Release};
+use std::sync::atomic::Ordering::Relaxed;
 
 use loom::cell::Cell;
 use loom::sync::atomic::AtomicU32;
-use loom::sync::{Condvar, Mutex};
 use loom::thread;
-use shim_sync::{Closed, Control, Futex, Side, Word, initialize};
-
-/// What is broken in a model.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Flaw {
-    Nothing,
-    /// `Release` is carried out as `Relaxed`.
-    Release,
-    /// `Acquire` is carried out as `Relaxed`.
-    Acquire,
-    /// The futex forgets to wake.
-    Wake,
-    /// The futex sleeps without comparing.
-    Compare,
-}
-
-struct ModelWord {
-    word: AtomicU32,
-    flaw: Flaw,
-}
-
-impl ModelWord {
-    fn order(&self, order: Ordering) -> Ordering {
-        match (self.flaw, order) {
-            (Flaw::Release, Release) | (Flaw::Acquire, Acquire) => Relaxed,
-            (_, order) => order,
-        }
-    }
-}
-
-impl Word for ModelWord {
-    fn load(&self, order: Ordering) -> u32 {
-        self.word.load(self.order(order))
-    }
-    fn store(&self, value: u32, order: Ordering) {
-        self.word.store(value, self.order(order));
-    }
-    fn compare_exchange(
-        &self,
-        current: u32,
-        new: u32,
-        success: Ordering,
-        failure: Ordering,
-    ) -> Result<u32, u32> {
-        self.word.compare_exchange(current, new, self.order(success), self.order(failure))
-    }
-    fn fetch_or(&self, bits: u32, order: Ordering) -> u32 {
-        self.word.fetch_or(bits, self.order(order))
-    }
-    fn pause() {
-        thread::yield_now();
-    }
-}
-
-/// A futex of one word. The mutex stands for the lock that Linux holds while it compares and queues.
-struct ModelFutex {
-    /// How many waits still return at once without a reason.
-    stray_returns: Mutex<u32>,
-    queue: Condvar,
-    flaw: Flaw,
-}
-
-impl Futex<ModelWord> for ModelFutex {
-    fn wait(&self, word: &ModelWord, expected: u32) {
-        let mut stray_returns = self.stray_returns.lock().unwrap();
-        if self.flaw != Flaw::Compare && word.load(Relaxed) != expected {
-            return;
-        }
-        if *stray_returns > 0 {
-            *stray_returns -= 1;
-            return;
-        }
-        drop(self.queue.wait(stray_returns).unwrap());
-    }
-
-    fn wake(&self, _word: &ModelWord) {
-        if self.flaw != Flaw::Wake {
-            let _lock = self.stray_returns.lock().unwrap();
-            self.queue.notify_all();
-        }
-    }
-}
+use model::{Flaw, ModelFutex, ModelWord, PREEMPTIONS, UNBOUNDED, explore};
+use shim_sync::{Closed, Control, Futex, Side, initialize};
 
 struct Channel {
     word: ModelWord,
@@ -119,11 +40,7 @@ impl Channel {
     fn new(flaw: Flaw, stray_returns: u32) -> Arc<Channel> {
         let channel = Channel {
             word: ModelWord { word: AtomicU32::new(u32::MAX), flaw },
-            futex: ModelFutex {
-                stray_returns: Mutex::new(stray_returns),
-                queue: Condvar::new(),
-                flaw,
-            },
+            futex: ModelFutex::new(flaw, stray_returns),
             request: Cell::new(0),
             reply: Cell::new(0),
         };
@@ -157,18 +74,6 @@ impl Channel {
         }
         Ok(())
     }
-}
-
-/// How often the scheduler may take the processor away from a thread that could go on. Without a
-/// bound the larger programs take hours; three find what practice has ever found with loom.
-const PREEMPTIONS: Option<usize> = Some(if cfg!(debug_assertions) { 2 } else { 3 });
-/// For programs that are small enough to try everything.
-const UNBOUNDED: Option<usize> = None;
-
-fn explore(preemptions: Option<usize>, program: impl Fn() + Sync + Send + 'static) {
-    let mut model = loom::model::Builder::new();
-    model.preemption_bound = preemptions;
-    model.check(program);
 }
 
 fn ping_pong(flaw: Flaw, rounds: u32, spins: u32, stray_returns: u32) {

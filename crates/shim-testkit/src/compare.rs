@@ -5,7 +5,7 @@
 //! status, both output streams, and the names, kinds, modes and contents of all files. Times of files
 //! are not compared: a guest's are simulated.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -14,6 +14,7 @@ use std::time::{Duration, SystemTime};
 
 use tempfile::TempDir;
 
+use crate::guest::{Libc, compile};
 use crate::run::{Outcome, Run, Status};
 
 /// When the files that a test lays out were last changed: before the simulated start, so that native
@@ -50,28 +51,42 @@ impl Folder {
 
     /// What is in it: for each path its kind, mode and content.
     pub fn contents(&self) -> BTreeMap<String, (u32, Vec<u8>)> {
-        let mut found = BTreeMap::new();
-        let mut waiting = vec![self.path().to_path_buf()];
-        while let Some(directory) = waiting.pop() {
-            for entry in fs::read_dir(&directory).expect("it is ours") {
-                let path = entry.expect("it is ours").path();
-                let metadata = fs::symlink_metadata(&path).expect("nobody removes it");
-                let content = if metadata.is_file() {
-                    fs::read(&path).expect("it is ours")
-                } else if metadata.is_symlink() {
-                    fs::read_link(&path).expect("it is ours").into_os_string().into_encoded_bytes()
-                } else {
-                    Vec::new()
-                };
-                let name = path.strip_prefix(self.path()).expect("it is below");
-                found.insert(name.to_string_lossy().into_owned(), (metadata.mode(), content));
-                if metadata.is_dir() {
-                    waiting.push(path);
-                }
+        let content = |name: String| {
+            let (mode, content) = entry(&self.path().join(&name));
+            (name, (mode, content))
+        };
+        names_below(self.path()).into_iter().map(content).collect()
+    }
+}
+
+/// The paths of everything in a folder, from there.
+fn names_below(folder: &Path) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut waiting = vec![folder.to_path_buf()];
+    while let Some(directory) = waiting.pop() {
+        for entry in fs::read_dir(&directory).expect("it is ours") {
+            let path = entry.expect("it is ours").path();
+            let name = path.strip_prefix(folder).expect("it is below");
+            found.insert(name.to_string_lossy().into_owned());
+            if fs::symlink_metadata(&path).expect("nobody removes it").is_dir() {
+                waiting.push(path);
             }
         }
-        found
     }
+    found
+}
+
+/// The mode of a file of any kind, and its content.
+fn entry(path: &Path) -> (u32, Vec<u8>) {
+    let metadata = fs::symlink_metadata(path).expect("nobody removes it");
+    let content = if metadata.is_file() {
+        fs::read(path).expect("it is ours")
+    } else if metadata.is_symlink() {
+        fs::read_link(path).expect("it is ours").into_os_string().into_encoded_bytes()
+    } else {
+        Vec::new()
+    };
+    (metadata.mode(), content)
 }
 
 impl Default for Folder {
@@ -143,6 +158,55 @@ pub fn folder_difference(native: &Folder, guest: &Folder) -> Option<String> {
     (!words.is_empty()).then_some(words)
 }
 
+/// What two folders, left by two runs of one thing, differ in: each file with the first line that is not the same;
+/// `None` if nothing. Files that `is_wanted` denies do not count, nor do times after `newest`, which are real.
+pub fn run_difference(
+    [first, second]: [&Path; 2],
+    newest: SystemTime,
+    is_wanted: impl Fn(&str) -> bool,
+) -> Option<String> {
+    let mut words = String::new();
+    let [mut names, others] = [first, second].map(names_below);
+    names.extend(others);
+    names.retain(|name| is_wanted(name));
+    for name in names {
+        let [a, b] = [first.join(&name), second.join(&name)];
+        let [here, there] = [&a, &b].map(|path| fs::symlink_metadata(path).ok());
+        let (Some(here), Some(there)) = (&here, &there) else {
+            let which = if here.is_some() { "first" } else { "second" };
+            _ = writeln!(words, "{name}: in the {which} run only");
+            continue;
+        };
+        let ((mode, content), (other_mode, other)) = (entry(&a), entry(&b));
+        if mode != other_mode {
+            _ = writeln!(words, "{name}: mode {mode:o} and {other_mode:o}");
+        } else if content != other {
+            _ = writeln!(words, "{name}:{}", line_difference(&content, &other));
+        }
+        let [time, other_time] = [here, there].map(|metadata| {
+            let time = metadata.modified().expect("Linux keeps it");
+            (time < newest).then_some(time)
+        });
+        if time != other_time {
+            _ = writeln!(words, "{name}: changed at {time:?} and {other_time:?}");
+        }
+    }
+    (!words.is_empty()).then_some(words)
+}
+
+/// The number of the first line that differs, and both lines.
+fn line_difference(first: &[u8], second: &[u8]) -> String {
+    let same = first.iter().zip(second).take_while(|(a, b)| a == b);
+    let number = same.filter(|(byte, _)| **byte == b'\n').count();
+    let line = |text: &[u8]| match text.split(|byte| *byte == b'\n').nth(number) {
+        Some(line) => {
+            String::from_utf8_lossy(&line[..line.len().min(400)]).escape_debug().to_string()
+        }
+        None => "no such line".to_owned(),
+    };
+    format!("{}:\n  first:  {}\n  second: {}", number + 1, line(first), line(second))
+}
+
 /// Run `run` natively and as a guest, each in a fresh folder with `files`; fail on any difference.
 /// Returns what both showed.
 #[track_caller]
@@ -155,4 +219,14 @@ pub fn assert_same(run: &Run, files: &[(&str, &[u8])]) -> Outcome {
         panic!("{run:?}:\n{words}");
     }
     native
+}
+
+/// A part of `tests/guests/<name>.c` is the same with both C libraries, ends well, and has shown this line natively.
+#[track_caller]
+pub fn assert_part(name: &str, part: &str, line: &str) {
+    for libc in Libc::ALL {
+        let run = Run::native(compile(name, libc)).args([part]);
+        let native = assert_same(&run, &[]).expect_success();
+        assert!(native.text().lines().any(|l| l == line), "{name} {part}: {native:?}");
+    }
 }

@@ -8,7 +8,12 @@
 //! 2. [`guest`]: small C programs of `tests/guests/`, compiled for glibc and musl;
 //! 3. [`run`]: one run of one program, native or as a guest: what goes in, what came out;
 //! 4. [`installed`]: the SDK in a scratch prefix, and what pkg-config says about it;
-//! 5. [`compare`]: both runs, side by side, and the folders they left behind.
+//! 5. [`compare`]: both runs, side by side, and the folders they left behind;
+//! 6. [`mark`]: the processes of a run, found whatever has become of them;
+//! 7. [`programs`], [`whole`]: the lists of programs and scripts that are guests;
+//! 8. [`scenario`]: hosts with such guests, as a file for `shim run`; [`network`]: hosts that exchange something;
+//! 9. [`each()`]: work on many of them, side by side;
+//! 10. [`suite`]: tests that others wrote, their sources and exceptions.
 //!
 //! # Rules
 //!
@@ -20,10 +25,19 @@
 
 pub mod built;
 pub mod compare;
+pub mod each;
 pub mod guest;
 pub mod installed;
+pub mod mark;
+pub mod network;
+pub mod programs;
 pub mod run;
+pub mod scenario;
+pub mod suite;
+pub mod whole;
 
 pub use compare::{Folder, assert_same};
+pub use each::each;
 pub use guest::Libc;
+pub use mark::{Mark, eventually};
 pub use run::{Outcome, Run, Status};

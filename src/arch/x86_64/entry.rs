@@ -16,9 +16,26 @@ use core::arch::{asm, global_asm};
 use core::mem::offset_of;
 
 use crate::frame::{Frame, kind};
-use crate::thread::Slot;
+use crate::thread::{FaultReason, Slot};
 
 global_asm!(
+    // What debuggers need to find the guest's frames below ours, while rsp is a Frame's address: where the guest's
+    // stack pointer and registers are (DWARF 5, section 6.4.2). Nothing is added to an offset below 128 * 128.
+    ".macro shim_saved register, offset",
+    "    .cfi_escape 0x10, \\register, 3, 0x77, (\\offset) & 0x7f | 0x80, (\\offset) >> 7",
+    ".endm",
+    ".macro shim_frame_begins",
+    "    .cfi_startproc simple",
+    "    .cfi_signal_frame",
+    "    .cfi_escape 0x0f, 4, 0x77, {at_rsp} & 0x7f | 0x80, {at_rsp} >> 7, 0x06",
+    "    shim_saved 16, {at_rip}",
+    "    shim_saved 3, {at_rbx}",
+    "    shim_saved 6, {at_rbp}",
+    "    shim_saved 12, {at_r12}",
+    "    shim_saved 13, {at_r13}",
+    "    shim_saved 14, {at_r14}",
+    "    shim_saved 15, {at_r15}",
+    ".endm",
     ".pushsection .text.shim_entry,\"ax\",@progbits",
     ".hidden shim_entry_call",
     ".globl shim_entry_call",
@@ -34,6 +51,19 @@ global_asm!(
     "    push rcx", // where the guest goes on
     "    push {kind_call}",
     "    jmp 2f",
+    // The doors of stubs for instructions that are emulated; rdx holds the return address.
+    ".macro shim_door name, reason",
+    "    .hidden \\name",
+    "    .globl \\name",
+    "\\name:",
+    "    mov gs:[{fault_ip}], rdx",
+    "    mov dword ptr gs:[{fault_reason}], \\reason",
+    "    jmp shim_entry_fault",
+    ".endm",
+    "    shim_door shim_door_tsc, {reason_tsc}",
+    "    shim_door shim_door_tsc_and_cpu, {reason_tsc_and_cpu}",
+    "    shim_door shim_door_cpuid, {reason_cpuid}",
+    ".purgem shim_door",
     ".hidden shim_entry_fault",
     ".globl shim_entry_fault",
     "shim_entry_fault:",
@@ -79,6 +109,7 @@ global_asm!(
     "    movaps [rsp + 224], xmm14",
     "    movaps [rsp + 240], xmm15",
     "    cld",
+    "    shim_frame_begins",
     "    mov rdi, rsp",
     "    call shim_serve",
     ".hidden shim_exit",
@@ -86,6 +117,7 @@ global_asm!(
     "shim_exit:", // rsp: a Frame
     "    cmp byte ptr gs:[{is_kicked}], 0",
     "    jne 4f",
+    "    .cfi_endproc",
     ".hidden shim_exit_restore",
     ".globl shim_exit_restore",
     "shim_exit_restore:", // From here on a kick edits the frame, see `redirect_exit`.
@@ -140,8 +172,18 @@ global_asm!(
     ".hidden shim_exit_end",
     ".globl shim_exit_end",
     "shim_exit_end:",
+    "    shim_frame_begins",
     "4:  mov rdi, rsp",
     "    call shim_serve_kick",
+    "    jmp shim_exit",
+    "    .cfi_endproc",
+    ".purgem shim_saved",
+    ".purgem shim_frame_begins",
+    // rdi: a Frame at the top of this thread's stack; restores it; does not return.
+    ".hidden shim_leave_by_frame",
+    ".globl shim_leave_by_frame",
+    "shim_leave_by_frame:",
+    "    mov rsp, rdi",
     "    jmp shim_exit",
     // rdi: a native signal frame's ucontext. Restores all of it; does not return.
     ".hidden shim_leave_by_sigreturn",
@@ -158,9 +200,21 @@ global_asm!(
     guest_sp = const offset_of!(Slot, guest_stack_pointer),
     stack_top = const offset_of!(Slot, stack_top),
     fault_ip = const offset_of!(Slot, fault_instruction),
+    fault_reason = const offset_of!(Slot, fault_reason),
+    reason_tsc = const FaultReason::Tsc as u32,
+    reason_tsc_and_cpu = const FaultReason::TscAndCpu as u32,
+    reason_cpuid = const FaultReason::Cpuid as u32,
     is_kicked = const offset_of!(Slot, is_kicked),
     kind_call = const kind::CALL,
     kind_fault = const kind::FAULT,
+    at_rsp = const offset_of!(Frame, rsp),
+    at_rip = const offset_of!(Frame, rip),
+    at_rbx = const offset_of!(Frame, rbx),
+    at_rbp = const offset_of!(Frame, rbp),
+    at_r12 = const offset_of!(Frame, r12),
+    at_r13 = const offset_of!(Frame, r13),
+    at_r14 = const offset_of!(Frame, r14),
+    at_r15 = const offset_of!(Frame, r15),
     user_ss = const 0x2b,
     user_cs = const 0x33,
 );
@@ -172,11 +226,15 @@ const _: () = assert!(offset_of!(Frame, ss) == 256 + 20 * 8);
 unsafe extern "C" {
     static shim_entry_call: u8;
     static shim_entry_fault: u8;
+    static shim_door_tsc: u8;
+    static shim_door_tsc_and_cpu: u8;
+    static shim_door_cpuid: u8;
     static shim_exit_restore: u8;
     static shim_exit_jump: u8;
     static shim_exit_return: u8;
     static shim_exit_end: u8;
     static shim_restorer: u8;
+    fn shim_leave_by_frame(frame: *mut Frame) -> !;
     fn shim_leave_by_sigreturn(ucontext: *const u8) -> !;
 }
 
@@ -188,6 +246,16 @@ pub fn entry_call_address() -> usize {
 /// Address of the door for faults and kicks.
 pub fn entry_fault_address() -> usize {
     &raw const shim_entry_fault as usize
+}
+
+/// Where the stubs of patched images lead, in the order of `shim_abi::image::Door`.
+pub fn doors() -> [u64; 4] {
+    [
+        &raw const shim_entry_call as u64,
+        &raw const shim_door_tsc as u64,
+        &raw const shim_door_tsc_and_cpu as u64,
+        &raw const shim_door_cpuid as u64,
+    ]
 }
 
 /// Address of the code that a native signal handler returns to.
@@ -204,6 +272,17 @@ pub fn restorer_address() -> usize {
 pub unsafe fn leave_by_sigreturn(ucontext: *const u8) -> ! {
     // SAFETY: the kernel validates what it restores; the caller vouches for the frame.
     unsafe { shim_leave_by_sigreturn(ucontext) }
+}
+
+/// Leave the shim by restoring a frame.
+///
+/// # Safety
+///
+/// `frame` is complete and stands at the top of this thread's stack, and nothing of that stack is needed
+/// afterwards.
+pub unsafe fn leave_by_frame(frame: *mut Frame) -> ! {
+    // SAFETY: the caller vouches for the frame.
+    unsafe { shim_leave_by_frame(frame) }
 }
 
 /// A kick interrupted the exit at `rip`, after the last look at [`Slot::is_kicked`]: let the guest come

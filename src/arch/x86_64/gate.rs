@@ -11,7 +11,9 @@
 #![allow(unsafe_code)]
 
 use core::arch::{asm, global_asm};
-use core::sync::atomic::AtomicU64;
+use core::sync::atomic::{AtomicU32, AtomicU64};
+
+use crate::thread::Slot;
 
 /// Execute system call `number` natively.
 ///
@@ -82,7 +84,40 @@ global_asm!(
     ".popsection",
 );
 
+// A native clone whose child shares this memory. rdi: flags; rsi: the child's stack; rdx: its slot; rcx: the
+// word that is cleared at its end; r8: its thread pointer. The parent's result in rax; the child calls
+// `shim_thread_begin` on its own stack.
+global_asm!(
+    ".pushsection .text.shim_gate,\"ax\",@progbits",
+    ".hidden shim_gate_clone",
+    ".globl shim_gate_clone",
+    ".type shim_gate_clone,@function",
+    "shim_gate_clone:",
+    "    mov [rsi - 8], rdx", // above what the child's first call pushes
+    "    sub rsi, 16",
+    "    xor edx, edx", // no word for the parent
+    "    mov r10, rcx",
+    "    mov eax, 56", // clone
+    "    syscall",
+    "    test rax, rax",
+    "    jz 1f",
+    "    ret",
+    "1:  xor ebp, ebp", // the last frame of the chain
+    "    mov rdi, [rsp + 8]",
+    "    call shim_thread_begin",
+    "    hlt",
+    ".size shim_gate_clone, .-shim_gate_clone",
+    ".popsection",
+);
+
 unsafe extern "C" {
+    fn shim_gate_clone(
+        flags: u64,
+        stack: *mut u8,
+        slot: *mut u8,
+        cleared: *const AtomicU32,
+        thread_pointer: u64,
+    ) -> i64;
     fn shim_gate_interruptible(
         words: *const [u64; 7],
         pending: *const AtomicU64,
@@ -109,6 +144,24 @@ pub unsafe fn syscall_interruptible(
     let words = [number, a, b, c, d, e, f];
     // SAFETY: both pointers are live for the call; the call's effects are the caller's.
     unsafe { shim_gate_interruptible(&words, pending, unblocked) }
+}
+
+/// Make a native thread or process that shares this memory and begins with `shim_thread_begin(slot)`: its
+/// native id, or minus an errno.
+///
+/// # Safety
+///
+/// `stack` is the 16-byte aligned top of a stack that is nobody else's, `slot` the child's, both for as long as
+/// it lives; `flags` hold CLONE_VM and CLONE_CHILD_CLEARTID, and no other flag that stores ids.
+pub unsafe fn clone_sharing(
+    flags: u64,
+    stack: *mut u8,
+    slot: *mut Slot,
+    cleared: &'static AtomicU32,
+    thread_pointer: u64,
+) -> i64 {
+    // SAFETY: as the caller promises.
+    unsafe { shim_gate_clone(flags, stack, slot.cast(), cleared, thread_pointer) }
 }
 
 /// Where to go on if a kick interrupts at `rip`: `None` if that is outside the window.

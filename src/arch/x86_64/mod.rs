@@ -6,6 +6,7 @@
 
 mod copy;
 mod entry;
+mod fast_clock;
 mod gate;
 mod mem;
 mod registers;
@@ -14,10 +15,11 @@ mod weak;
 
 pub use copy::{copy_fixup, copy_guest};
 pub use entry::{
-    enter, entry_call_address, entry_fault_address, leave_by_sigreturn, redirect_exit,
-    restorer_address,
+    doors, enter, entry_call_address, entry_fault_address, leave_by_frame, leave_by_sigreturn,
+    redirect_exit, restorer_address,
 };
-pub use gate::{interruptible_fixup, syscall, syscall_interruptible};
+pub use fast_clock::is_fast_clock;
+pub use gate::{clone_sharing, interruptible_fixup, syscall, syscall_interruptible};
 pub use registers::{
     cpuid, enabled_components, load_xmm, save_extended_state, set_thread_slot, thread_pointer,
     thread_slot,

@@ -3,7 +3,8 @@
 //! Out: a table of names and stub addresses ([`VDSO_FUNCTIONS`]), and the bytes of a jump
 //! ([`jump_to`]). Always true: a stub is entered as the C function that it replaces, with the return
 //! address on the guest's stack, and goes through the one entry with a pseudo call's number, so a
-//! vDSO call is served like any other and costs no trap. Finding and patching the vDSO is `boot/vdso`;
+//! vDSO call is served like any other and costs no trap; those that read the clock do not even enter, mostly
+//! (`fast_clock`). Finding and patching the vDSO is `boot/vdso`;
 //! the pseudo calls are `dispatch/`.
 //!
 //! # Safety
@@ -17,7 +18,7 @@ use core::arch::global_asm;
 pub const PSEUDO_VDSO: u32 = 0x2_0000;
 
 macro_rules! vdso {
-    ($($index:literal $name:literal $stub:ident;)*) => {
+    ($($index:literal $name:literal $stub:ident $door:ident;)*) => {
         global_asm!(
             ".pushsection .text.shim_vdso,\"ax\",@progbits",
             $(
@@ -36,37 +37,37 @@ macro_rules! vdso {
         );
 
         unsafe extern "C" {
-            $(static $stub: u8;)*
+            $(static $door: u8;)*
         }
 
         /// One function of the vDSO.
         pub struct VdsoFunction {
             /// Its symbol.
             pub name: &'static [u8],
-            stub: fn() -> usize,
+            door: fn() -> usize,
         }
 
         impl VdsoFunction {
             /// Address of what stands in for it.
-            pub fn stub_address(&self) -> usize {
-                (self.stub)()
+            pub fn door_address(&self) -> usize {
+                (self.door)()
             }
         }
 
         /// All functions that are redirected.
         pub const VDSO_FUNCTIONS: &[VdsoFunction] = &[
-            $(VdsoFunction { name: $name, stub: || &raw const $stub as usize }),*
+            $(VdsoFunction { name: $name, door: || &raw const $door as usize }),*
         ];
     };
 }
 
 vdso! {
-    0 b"__vdso_clock_gettime" shim_vdso_clock_gettime;
-    1 b"__vdso_gettimeofday" shim_vdso_gettimeofday;
-    2 b"__vdso_time" shim_vdso_time;
-    3 b"__vdso_getcpu" shim_vdso_getcpu;
-    4 b"__vdso_clock_getres" shim_vdso_clock_getres;
-    5 b"__vdso_getrandom" shim_vdso_getrandom;
+    0 b"__vdso_clock_gettime" shim_vdso_clock_gettime shim_fast_clock_gettime;
+    1 b"__vdso_gettimeofday" shim_vdso_gettimeofday shim_fast_gettimeofday;
+    2 b"__vdso_time" shim_vdso_time shim_fast_time;
+    3 b"__vdso_getcpu" shim_vdso_getcpu shim_vdso_getcpu;
+    4 b"__vdso_clock_getres" shim_vdso_clock_getres shim_vdso_clock_getres;
+    5 b"__vdso_getrandom" shim_vdso_getrandom shim_vdso_getrandom;
 }
 
 /// The bytes of a jump to `target` from anywhere; r11 is free at a function's start.

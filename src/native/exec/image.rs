@@ -9,6 +9,8 @@ use core::ffi::CStr;
 use shim_abi::Errno;
 use shim_abi::calls::nr;
 
+use crate::local::reach;
+use crate::native::descriptors::check_open;
 use crate::native::paths::Path;
 use crate::thread::Slot;
 use crate::{sys, trace};
@@ -25,10 +27,18 @@ pub fn check(slot: &Slot, dir: u64, path: &Path, flags: i32) -> Result<(), Errno
         return Err(Errno::EACCES);
     }
     let open_flags = (libc::O_RDONLY | libc::O_CLOEXEC | libc::O_NONBLOCK) as u64;
+    let open =
+        || sys::call(nr::openat, [dir, path.address(), open_flags, 0, 0, 0]).map(|fd| fd as u32);
     let opened = if path.is_empty() && flags & libc::AT_EMPTY_PATH != 0 {
+        check_open(slot, dir as u32)?;
         sys::reopen(dir as u32)
     } else {
-        sys::call(nr::openat, [dir, path.address(), open_flags, 0, 0, 0]).map(|fd| fd as u32)
+        open()
+    };
+    // Who may start a program need not be allowed to read it.
+    let opened = match opened {
+        Err(Errno::EACCES) => reach::as_simulator(slot, open).map_err(|_| Errno::EACCES),
+        other => other,
     };
     let mut fd = match opened {
         Ok(fd) => fd,
@@ -72,6 +82,8 @@ fn open_interpreter(head: &[u8]) -> Option<u32> {
 const ELF_MACHINE_X86_64: u16 = 62;
 const ELF_CLASS_64: u8 = 2;
 const PT_INTERP: u32 = 3;
+const ET_EXEC: u16 = 2;
+const ET_DYN: u16 = 3;
 const PROGRAM_HEADER_BYTES: usize = 56;
 
 fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
@@ -79,7 +91,9 @@ fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
 }
 
 fn check_binary(slot: &Slot, fd: u32, head: &[u8], name: &[u8]) -> Result<(), Errno> {
-    if !head.starts_with(b"\x7fELF") {
+    // What is no program at all is the kernel's to refuse.
+    let is_program = matches!(u16_at(head, 16), Some(ET_EXEC | ET_DYN));
+    if !head.starts_with(b"\x7fELF") || !is_program {
         return Ok(());
     }
     if head.get(4) != Some(&ELF_CLASS_64) || u16_at(head, 18) != Some(ELF_MACHINE_X86_64) {

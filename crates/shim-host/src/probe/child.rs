@@ -167,6 +167,21 @@ pub fn try_personality() -> i32 {
     outcome(i64::from(unsafe { libc::personality(libc::ADDR_NO_RANDOMIZE as libc::c_ulong) }))
 }
 
+/// In a child: get a mount namespace, in a user namespace if it must be, and change a mount in it.
+pub fn try_mounts() -> i32 {
+    // SAFETY: takes no pointers; changes only this child.
+    if unsafe { libc::unshare(libc::CLONE_NEWNS) } != 0 {
+        // SAFETY: as above.
+        let result = unsafe { libc::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWNS) };
+        if result != 0 {
+            return last_errno();
+        }
+    }
+    let (none, flags) = (std::ptr::null(), libc::MS_REC | libc::MS_PRIVATE);
+    // SAFETY: the path is a C string literal; the kernel reads nothing else for these flags.
+    outcome(i64::from(unsafe { libc::mount(none, c"/".as_ptr(), none, flags, none.cast()) }))
+}
+
 /// In a child: open a file for reading and writing.
 pub fn try_open(path: &CStr) -> i32 {
     // SAFETY: the path is a C string that outlives the call.

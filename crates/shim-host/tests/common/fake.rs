@@ -10,6 +10,9 @@
 //! and writes that the simulator asks for.
 #![allow(unsafe_code)]
 
+mod family;
+mod lives;
+
 use std::ffi::CString;
 use std::fs::File;
 use std::io::Read;
@@ -19,6 +22,7 @@ use std::ptr;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::Relaxed;
 
+use shim_abi::SimDuration;
 use shim_abi::calls::nr;
 use shim_abi::event::{Copies, Reply, Request, SignalInfo, words_to_bytes};
 use shim_abi::handoff::{HANDOFF_BYTES, HANDOFF_VARIABLE, Handoff};
@@ -36,6 +40,8 @@ use shim_sync::{Control, Futex, Side};
 const VARIABLE: &str = "FAKE_GUEST";
 /// What each call costs.
 const LATENCY_NS: u64 = 1_000;
+/// The same.
+pub const LATENCY: SimDuration = SimDuration::from_ns(LATENCY_NS);
 const SECOND_NS: u64 = 1_000_000_000;
 
 /// A command that starts a fake guest of this mode.
@@ -56,9 +62,19 @@ pub fn enter() {
     if mode == "no-shim" {
         std::process::exit(6);
     }
+    // Also in a thread, or in a copy of this process that has lost its test harness.
+    std::panic::set_hook(Box::new(|info| {
+        eprintln!("{info}");
+        // SAFETY: ends the process.
+        unsafe { libc::_exit(101) };
+    }));
     let guest = FakeGuest::connect();
+    if guest.is_family_mode(&mode) {
+        std::process::exit(98)
+    }
     match mode.as_str() {
         "sleep" => guest.sleep_and_exit(),
+        "sleep-beside-others" => guest.sleep_beside_others(),
         "poll" => guest.poll_with_alarm(),
         "pause" => guest.pause(),
         "compute" => guest.compute(0),
@@ -72,6 +88,11 @@ pub fn enter() {
         _ => std::process::exit(99),
     }
     std::process::exit(98)
+}
+
+fn native_tid() -> u32 {
+    // SAFETY: no pointers.
+    unsafe { libc::gettid() as u32 }
 }
 
 struct Sleep;
@@ -88,7 +109,10 @@ impl Futex<AtomicU32> for Sleep {
     }
 }
 
+#[derive(Clone, Copy)]
 struct FakeGuest {
+    handoff: Handoff,
+    shared: usize,
     host: &'static HostBlock,
     process: &'static ProcessBlock,
     thread: &'static ThreadBlock,
@@ -121,12 +145,15 @@ impl FakeGuest {
         // SAFETY: the region stands at the file's start and the mapping stays.
         let region: &'static ReadOnlyRegion = unsafe { &*read_only.cast() };
         let guest = FakeGuest {
+            handoff,
+            shared: shared as usize,
             host: &region.host,
             // SAFETY: `process_offset` is inside the mapping, which stays.
             process: unsafe { &*shared.wrapping_add(process).cast::<ProcessBlock>() },
             // SAFETY: `thread_offset` is inside the mapping, which stays.
             thread: unsafe { &*shared.wrapping_add(thread).cast::<ThreadBlock>() },
         };
+        guest.thread.native_tid.store(native_tid(), Relaxed);
         // The shim has a handler; a fake guest looks at its pending signals anyway.
         // SAFETY: no handler is installed.
         unsafe { libc::signal(KICK_SIGNAL as i32, libc::SIG_IGN) };
@@ -139,6 +166,9 @@ impl FakeGuest {
     fn call(&self, request: &Request) -> Reply {
         self.thread.channel.request.store_request(request);
         Control::new(&self.thread.channel.control, Sleep, Side::Guest).call(1000).unwrap();
+        // As the library does: how far it may go now.
+        let until_ns = self.host.run_until_ns.load(Relaxed);
+        self.thread.run_until_ns.store(until_ns, Relaxed);
         self.thread.channel.reply.load_reply().unwrap()
     }
 
@@ -218,6 +248,17 @@ impl FakeGuest {
         assert_eq!(self.host.now_ns.load(Relaxed), start + LATENCY_NS + SECOND_NS);
         assert_eq!(self.nanosleep(3600 * SECOND_NS), (0, None));
         assert_eq!(self.now_ns(), start + 2 * LATENCY_NS + 3601 * SECOND_NS);
+        self.exit(3);
+    }
+
+    /// The same two sleeps, which may end late, because others run.
+    fn sleep_beside_others(&self) {
+        let start = self.now_ns();
+        assert_eq!(self.nanosleep(SECOND_NS), (0, None));
+        assert_eq!(self.thread.charged_ns.load(Relaxed), 0);
+        assert!(self.now_ns() >= start + LATENCY_NS + SECOND_NS);
+        assert_eq!(self.nanosleep(3600 * SECOND_NS), (0, None));
+        assert!(self.now_ns() >= start + 2 * LATENCY_NS + 3601 * SECOND_NS);
         self.exit(3);
     }
 

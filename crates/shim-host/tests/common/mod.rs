@@ -46,7 +46,13 @@ pub fn host_with(change: impl FnOnce(HostConfig) -> HostConfig) -> Host {
     // Tests run side by side, and no two hosts of one process may have the same number.
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let host_id = NEXT.fetch_add(1, Relaxed);
-    let config = HostConfig { host_id, is_tracing: true, ..HostConfig::new("alice") };
+    // Fakes have no kernel, and hand control over by their channels alone.
+    let config = HostConfig {
+        host_id,
+        is_tracing: true,
+        is_kernel_in_guest: false,
+        ..HostConfig::new("alice")
+    };
     Host::new(change(config), &launcher, &library()).expect("a host")
 }
 

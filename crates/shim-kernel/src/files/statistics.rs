@@ -11,7 +11,6 @@ use shim_abi::SimTime;
 use shim_abi::time::NS_PER_SEC;
 
 use crate::kernel::Kernel;
-use crate::life;
 use crate::usage::NS_PER_TICK;
 
 pub(super) fn uptime(kernel: &Kernel, now: SimTime) -> String {
@@ -35,7 +34,7 @@ pub(super) fn stat(kernel: &Kernel, now: SimTime) -> String {
     }
     let boot_ns = kernel.realtime_ns(now) - i128::from(kernel.uptime_ns(now));
     let boot_secs = boot_ns.div_euclid(i128::from(NS_PER_SEC));
-    let processes = kernel.started_processes;
+    let processes = kernel.started_tasks;
     text += &format!(
         "intr 0\n\
          ctxt 0\n\
@@ -50,8 +49,7 @@ pub(super) fn stat(kernel: &Kernel, now: SimTime) -> String {
 
 pub(super) fn load_average(kernel: &Kernel) -> String {
     let threads = kernel.threads.len();
-    // The number that was given out last.
-    let last = if kernel.next_id > life::FIRST_ID { kernel.next_id - 1 } else { 1 };
+    let last = kernel.last_id;
     format!("0.00 0.00 0.00 1/{threads} {last}\n")
 }
 
@@ -77,7 +75,7 @@ mod tests {
         assert_eq!(lines[2], "cpu1 0 0 0 10012 0 0 0 0 0 0");
         assert!(lines.contains(&"btime 946684740"));
         assert!(lines.contains(&"processes 2"));
-        kernel.process_ended(pid);
+        kernel.end(pid, 0, &mut crate::testing::TestGuest::new());
         assert!(self::stat(&kernel, now).starts_with("cpu  150 "), "what was used stays used");
     }
 

@@ -38,7 +38,7 @@ pub(crate) fn sched_setaffinity(
     let used = raw.len().min(bytes as usize);
     context.guest.read(from, &mut raw[..used])?;
     let tid = context.find_thread(pid)?;
-    if !context.may_touch(tid) {
+    if !context.may_schedule(tid) {
         return Err(Errno::EPERM);
     }
     let word = |(i, possible): (usize, &u64)| u64_at(&raw, i * WORD_BYTES) & possible;

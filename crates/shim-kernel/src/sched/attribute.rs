@@ -86,6 +86,7 @@ pub(crate) fn sched_getattr(
     attr.u32(4, scheduling.policy as u32);
     attr.u64(8, if scheduling.is_reset_on_fork { flag::RESET_ON_FORK } else { 0 });
     attr.u32(16, scheduling.nice as u32);
+    attr.u32(20, scheduling.real_time_priority);
     // What the caller has room for beyond the structure is cleared.
     let mut all = vec![0; bytes as usize];
     all[..used as usize].copy_from_slice(&attr.bytes()[..used as usize]);

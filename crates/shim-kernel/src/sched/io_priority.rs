@@ -36,7 +36,7 @@ pub(crate) fn ioprio_set(context: &mut Context<'_>, which: i32, who: i32, value:
     }
     let mut result = Err(Errno::ESRCH);
     for tid in context.threads_by_io_kind(which, who)? {
-        if !context.may_touch(tid) {
+        if !context.may_schedule_io(tid) {
             return Err(Errno::EPERM);
         }
         context.scheduling_mut(tid)?.io_priority = value;

@@ -15,6 +15,8 @@ const SCHED_DEADLINE: i32 = 6;
 const SCHED_EXT: i32 = 7;
 const RESET_ON_FORK: i32 = libc::SCHED_RESET_ON_FORK;
 const MAX_PRIORITY: u32 = 99;
+/// How long Linux lets a thread of SCHED_RR run, unless told otherwise.
+const ROUND_ROBIN_NS: u64 = 100_000_000;
 
 /// A change that a call asks for.
 #[derive(Clone, Copy, Debug)]
@@ -60,9 +62,8 @@ pub(crate) fn sched_getparam(context: &mut Context<'_>, pid: i32, param: GuestAd
     if pid < 0 || param.is_null() {
         return Err(Errno::EINVAL);
     }
-    context.find_thread(pid)?;
-    // The priority of a policy that is not real-time.
-    context.guest.write(param, &0_u32.to_le_bytes())?;
+    let priority = context.scheduling(context.find_thread(pid)?)?.real_time_priority;
+    context.guest.write(param, &priority.to_le_bytes())?;
     done(0)
 }
 
@@ -88,9 +89,10 @@ pub(crate) fn sched_rr_get_interval(context: &mut Context<'_>, pid: i32, to: Gue
     if pid < 0 {
         return Err(Errno::EINVAL);
     }
-    context.find_thread(pid)?;
+    let policy = context.scheduling(context.find_thread(pid)?)?.policy;
     // Of a policy other than SCHED_RR it is less than a tick.
-    write_words(context.guest, to, [0, 0])?;
+    let interval_ns = if policy == libc::SCHED_RR { ROUND_ROBIN_NS } else { 0 };
+    write_words(context.guest, to, [0, interval_ns])?;
     done(0)
 }
 
@@ -100,6 +102,11 @@ impl Context<'_> {
     }
     pub(super) fn scheduling_mut(&mut self, tid: VirtualTid) -> Result<&mut Scheduling, Errno> {
         self.kernel.threads.get_mut(&tid).map(|thread| &mut thread.scheduling).ok_or(Errno::ESRCH)
+    }
+
+    /// Whether the caller may give itself or others more of the processor.
+    pub(super) fn may_raise_priorities(&self) -> bool {
+        self.guest.user_ids()[1] == 0
     }
 
     fn set_scheduler(&mut self, pid: i32, policy: Option<(i32, bool)>, param: GuestAddr) -> Answer {
@@ -118,8 +125,7 @@ impl Context<'_> {
         self.change_policy(tid, change)
     }
 
-    /// What a change would come to (policy, reset flag, nice value), as far as an unprivileged user
-    /// may make it.
+    /// What a change would come to (policy, reset flag, nice value), as far as the caller may make it.
     pub(super) fn check_policy(
         &self,
         tid: VirtualTid,
@@ -140,13 +146,12 @@ impl Context<'_> {
         }
         let nice = change.nice.unwrap_or(now.nice);
         let is_leaving_idle = now.policy == libc::SCHED_IDLE && policy != libc::SCHED_IDLE;
-        if !self.may_touch(tid)
-            || (is_fair(policy) && nice < now.nice)
+        let is_raised = (is_fair(policy) && nice < now.nice)
             || is_real_time
-            || policy == SCHED_DEADLINE
             || is_leaving_idle
-            || (now.is_reset_on_fork && !is_reset_on_fork)
-        {
+            || (now.is_reset_on_fork && !is_reset_on_fork);
+        let is_allowed = self.may_raise_priorities() || !is_raised;
+        if !self.may_schedule(tid) || policy == SCHED_DEADLINE || !is_allowed {
             return Err(Errno::EPERM);
         }
         Ok((policy, is_reset_on_fork, nice))
@@ -159,6 +164,7 @@ impl Context<'_> {
         scheduling.is_reset_on_fork = is_reset_on_fork;
         if !change.keeps_parameters {
             scheduling.policy = policy;
+            scheduling.real_time_priority = change.priority;
             if is_fair(policy) {
                 scheduling.nice = nice;
             }
@@ -201,6 +207,30 @@ mod tests {
         assert_eq!(set(libc::SCHED_OTHER | RESET_ON_FORK, 0), perm);
         let got = kernel.do_call(tid, nr::sched_getscheduler, [0; 6], &mut guest);
         assert_eq!(got, i64::from(libc::SCHED_IDLE | RESET_ON_FORK));
+    }
+
+    #[test]
+    fn the_superuser_has_real_time_policies() {
+        let (mut kernel, mut guest, tid) = machine();
+        guest.users = [0; 3];
+        let mut call = |number, args: [u64; 3]| {
+            let [a, b, c] = args;
+            kernel.do_call(tid, number, [a, b, c, 0, 0, 0], &mut guest)
+        };
+        let round_robin = (libc::SCHED_RR | RESET_ON_FORK) as u64;
+        assert_eq!(call(nr::sched_setscheduler, [0, round_robin, DATA]), Errno::EINVAL.as_return());
+        guest.put_words(DATA, &[89]);
+        let mut call = |number, args: [u64; 3]| {
+            let [a, b, c] = args;
+            kernel.do_call(tid, number, [a, b, c, 0, 0, 0], &mut guest)
+        };
+        assert_eq!(call(nr::sched_setscheduler, [0, round_robin, DATA]), 0);
+        assert_eq!(call(nr::sched_getscheduler, [0; 3]), round_robin as i64);
+        assert_eq!(call(nr::sched_getparam, [0, DATA + 8, 0]), 0);
+        assert_eq!(call(nr::sched_rr_get_interval, [0, DATA + 16, 0]), 0);
+        assert_eq!(guest.words::<3>(DATA + 8), [89, 0, ROUND_ROBIN_NS]);
+        let thread = &kernel.threads[&tid];
+        assert_eq!(thread.scheduling.inherited(), Scheduling::new(kernel.config.cpu_count));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Nice values: `getpriority`, `setpriority`.
 //!
-//! Whom and how nice, in and out. Always true: a nice value never falls (EACCES). The call returns
+//! Whom and how nice, in and out. Always true: a nice value never falls (EACCES) unless the caller's effective user id
+//! is 0. The call returns
 //! 20 minus the nice value, as Linux does; libc turns that round.
 
 use alloc::vec;
@@ -23,11 +24,11 @@ pub(crate) fn setpriority(context: &mut Context<'_>, which: i32, who: i32, nice:
     let nice = nice.clamp(-20, 19);
     let mut result = Err(Errno::ESRCH);
     for tid in context.threads_by_priority_kind(which, who)? {
-        let may_touch = context.may_touch(tid);
+        let (may_schedule, may_raise) = (context.may_schedule(tid), context.may_raise_priorities());
         let scheduling = context.scheduling_mut(tid)?;
-        if !may_touch {
+        if !may_schedule {
             result = Err(Errno::EPERM);
-        } else if nice < scheduling.nice {
+        } else if nice < scheduling.nice && !may_raise {
             result = Err(Errno::EACCES);
         } else {
             scheduling.nice = nice;

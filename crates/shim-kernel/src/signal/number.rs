@@ -46,7 +46,7 @@ pub(crate) enum Disposition {
     Handle,
     /// Nothing.
     Ignore,
-    /// The process would stop.
+    /// The process stops.
     Stop,
     /// The process dies.
     Die,

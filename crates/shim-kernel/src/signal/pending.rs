@@ -9,13 +9,22 @@ use alloc::vec::Vec;
 
 use shim_abi::event::SignalInfo;
 
-use super::number::{SIGRTMIN, SYNCHRONOUS, bit};
+use super::number::{SIGKILL, SIGRTMIN, SYNCHRONOUS, bit};
+use crate::timer::TimerId;
 
 /// Signals that wait.
 #[derive(Debug, Default)]
 pub(crate) struct Pending {
     bits: u64,
-    queue: Vec<SignalInfo>,
+    queue: Vec<Queued>,
+}
+
+/// One signal that waits with its description.
+#[derive(Debug)]
+struct Queued {
+    info: SignalInfo,
+    /// The timer of the process that sent it.
+    timer: Option<TimerId>,
 }
 
 impl Pending {
@@ -34,7 +43,18 @@ impl Pending {
     /// Queue a signal.
     pub(crate) fn push(&mut self, info: SignalInfo) {
         self.bits |= bit(info.signal);
-        self.queue.push(info);
+        self.queue.push(Queued { info, timer: None });
+    }
+    /// Queue the signal of a timer.
+    pub(crate) fn push_of_timer(&mut self, info: SignalInfo, timer: TimerId) {
+        self.bits |= bit(info.signal);
+        self.queue.push(Queued { info, timer: Some(timer) });
+    }
+    /// Take back the signal of a timer; which one it was, if it was the last instance.
+    pub(crate) fn remove_of_timer(&mut self, timer: TimerId) -> Option<u32> {
+        let at = self.queue.iter().position(|queued| queued.timer == Some(timer))?;
+        let signal = self.queue.remove(at).info.signal;
+        self.forget_if_last(signal).then_some(signal)
     }
     /// Let a signal wait whose description is lost.
     pub(crate) fn push_bare(&mut self, signal: u32) {
@@ -43,26 +63,33 @@ impl Pending {
     /// Forget all signals of a set.
     pub(crate) fn remove(&mut self, set: u64) {
         self.bits &= !set;
-        self.queue.retain(|info| bit(info.signal) & set == 0);
+        self.queue.retain(|queued| bit(queued.info.signal) & set == 0);
     }
-    /// The next signal of a set: those that an instruction causes first, then the lowest number.
+    /// The next signal of a set: SIGKILL, those that an instruction causes, then the lowest number.
     pub(crate) fn first(&self, set: u64) -> Option<u32> {
         let lowest = |set: u64| (set != 0).then(|| set.trailing_zeros() + 1);
         let set = self.bits & set;
-        lowest(set & SYNCHRONOUS).or(lowest(set))
+        let first = [set & bit(SIGKILL), set & SYNCHRONOUS, set];
+        first.into_iter().find_map(lowest)
     }
-    /// Take the oldest instance of `signal`, which waits.
-    pub(crate) fn take(&mut self, signal: u32) -> SignalInfo {
-        let is_same = |info: &SignalInfo| info.signal == signal;
-        let bare = SignalInfo { signal, ..SignalInfo::default() };
-        let info = match self.queue.iter().position(is_same) {
+    /// Take the oldest instance of `signal`, which waits, and the timer that sent it.
+    pub(crate) fn take(&mut self, signal: u32) -> (SignalInfo, Option<TimerId>) {
+        let is_same = |queued: &Queued| queued.info.signal == signal;
+        let bare = Queued { info: SignalInfo { signal, ..SignalInfo::default() }, timer: None };
+        let taken = match self.queue.iter().position(is_same) {
             Some(at) => self.queue.remove(at),
             None => bare,
         };
-        if !self.queue.iter().any(is_same) {
+        self.forget_if_last(signal);
+        (taken.info, taken.timer)
+    }
+    /// A signal of which no instance is queued does not wait.
+    fn forget_if_last(&mut self, signal: u32) -> bool {
+        let is_last = !self.queue.iter().any(|queued| queued.info.signal == signal);
+        if is_last {
             self.bits &= !bit(signal);
         }
-        info
+        is_last
     }
 }
 
@@ -83,7 +110,7 @@ mod tests {
         assert!(pending.absorbs(12) && !pending.absorbs(40) && !pending.absorbs(11));
         let mut order = Vec::new();
         while let Some(signal) = pending.first(u64::MAX) {
-            order.push(pending.take(signal).value);
+            order.push(pending.take(signal).0.value);
         }
         assert_eq!(order, [4, 2, 1, 3]);
         assert_eq!(pending.bits(), 0);
@@ -104,10 +131,10 @@ mod tests {
         let mut pending = Pending::default();
         pending.push_bare(40);
         pending.push(info(40, 7));
-        assert_eq!(pending.take(40).value, 7);
+        assert_eq!(pending.take(40).0.value, 7);
         assert_eq!(pending.first(u64::MAX), None, "the bare one is absorbed, as on Linux");
         pending.push_bare(41);
-        assert_eq!(pending.take(41), info(41, 0));
+        assert_eq!(pending.take(41).0, info(41, 0));
         pending.push(info(41, 1));
         pending.remove(bit(41));
         assert_eq!((pending.bits(), pending.len()), (0, 0));

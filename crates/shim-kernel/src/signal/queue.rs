@@ -7,9 +7,11 @@
 use shim_abi::event::SignalInfo;
 use shim_abi::{Errno, SimTime};
 
-use super::number::{SIGCONT, SIGRTMIN, STOPS, bit};
+use super::number::{SIGCONT, SIGKILL, SIGRTMIN, STOPS, bit};
 use crate::ids::{VirtualPid, VirtualTid};
 use crate::kernel::Kernel;
+use crate::task::Life;
+use crate::timer::TimerId;
 
 /// Whom a signal is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -33,25 +35,16 @@ impl Kernel {
             Target::Process(pid) => pid,
             Target::Thread(tid) => self.threads.get(&tid).ok_or(Errno::ESRCH)?.pid,
         };
-        let tids = self.threads_of(pid);
-        let Some(process) = self.processes.get_mut(&pid) else { return Err(Errno::ESRCH) };
-
-        // Continuing and stopping cancel each other, whoever has them pending.
-        let cancelled = match bit(info.signal) {
-            stop if stop & STOPS != 0 => bit(SIGCONT),
-            cont if cont == bit(SIGCONT) => STOPS,
-            _ => 0,
-        };
-        let mut waiting = process.pending.len();
-        process.pending.remove(cancelled);
-        for tid in &tids {
-            if let Some(thread) = self.threads.get_mut(tid) {
-                waiting += thread.pending.len();
-                thread.pending.remove(cancelled);
-            }
+        self.prepare(now, pid, info.signal);
+        let Some(process) = self.processes.get(&pid) else { return Err(Errno::ESRCH) };
+        if process.life != Life::Alive {
+            return Ok(());
         }
+        let own = self.threads.values().filter(|thread| thread.pid == pid);
+        let waiting = own.fold(process.pending.len(), |sum, thread| sum + thread.pending.len());
         let has_room = (waiting as u64) < process.limits.pending_signals();
 
+        let Some(process) = self.processes.get_mut(&pid) else { return Err(Errno::ESRCH) };
         let pending = match target {
             Target::Process(_) => &mut process.pending,
             Target::Thread(tid) => &mut self.threads.get_mut(&tid).ok_or(Errno::ESRCH)?.pending,
@@ -69,10 +62,77 @@ impl Kernel {
         }
 
         match target {
-            Target::Process(_) => tids.into_iter().for_each(|tid| self.wake_to_look(now, tid)),
+            Target::Process(_) => self.assign(now, pid, info.signal),
             Target::Thread(tid) => self.wake_to_look(now, tid),
         }
+        self.notify_signal_files(now, pid, crate::file::ready::IN);
         Ok(())
+    }
+
+    /// Queue the signal of a timer, which has none queued: beside others of its number, whether they queue or not.
+    pub(crate) fn queue_timer_signal(
+        &mut self,
+        now: SimTime,
+        target: Target,
+        info: SignalInfo,
+        timer: TimerId,
+    ) {
+        let pid = match target {
+            Target::Process(pid) => Some(pid),
+            Target::Thread(tid) => self.process_of(tid),
+        };
+        let Some(pid) = pid else { return };
+        self.prepare(now, pid, info.signal);
+        match target {
+            Target::Process(_) => {
+                if let Some(process) = self.processes.get_mut(&pid) {
+                    process.pending.push_of_timer(info, timer);
+                }
+                self.assign(now, pid, info.signal);
+            }
+            Target::Thread(tid) => {
+                if let Some(thread) = self.threads.get_mut(&tid) {
+                    thread.pending.push_of_timer(info, timer);
+                }
+                self.wake_to_look(now, tid);
+            }
+        }
+    }
+
+    /// A timer takes back its signal.
+    pub(crate) fn take_back(&mut self, pid: VirtualPid, timer: TimerId) {
+        if let Some(process) = self.processes.get_mut(&pid)
+            && let Some(signal) = process.pending.remove_of_timer(timer)
+        {
+            self.unassign(pid, bit(signal));
+        }
+        for thread in self.threads.values_mut().filter(|thread| thread.pid == pid) {
+            thread.pending.remove_of_timer(timer);
+        }
+    }
+
+    /// What sending a signal does whatever becomes of the signal itself: continuing and stopping cancel each other,
+    /// whoever has them pending, and a stopped process goes on, or dies.
+    pub(super) fn prepare(&mut self, now: SimTime, pid: VirtualPid, signal: u32) {
+        let cancelled = match bit(signal) {
+            stop if stop & STOPS != 0 => bit(SIGCONT),
+            cont if cont == bit(SIGCONT) => STOPS,
+            _ => 0,
+        };
+        if cancelled != 0 {
+            if let Some(process) = self.processes.get_mut(&pid) {
+                process.pending.remove(cancelled);
+            }
+            for thread in self.threads.values_mut().filter(|thread| thread.pid == pid) {
+                thread.pending.remove(cancelled);
+                thread.assigned &= !cancelled;
+            }
+        }
+        match signal {
+            SIGCONT => self.continue_process(now, pid),
+            SIGKILL => self.release_to_die(now, pid),
+            _ => {}
+        }
     }
 }
 
@@ -110,6 +170,6 @@ mod tests {
         assert_eq!(queue(&mut machine, with_data(10)), Ok(()), "nor do ordinary signals");
         assert_eq!(machine.0.pending(machine.2), bit(40) | bit(41) | bit(10));
         let pending = &mut machine.0.threads.get_mut(&VirtualTid(1000)).unwrap().pending;
-        assert_eq!(pending.take(10).code, 0, "but their data is lost");
+        assert_eq!(pending.take(10).0.code, 0, "but their data is lost");
     }
 }

@@ -1,4 +1,4 @@
-//! Sending signals: `kill`, `tkill`, `tgkill`, `rt_sigqueueinfo`, `rt_tgsigqueueinfo`.
+//! Sending signals: `kill`, `tkill`, `tgkill`, `rt_sigqueueinfo`, `rt_tgsigqueueinfo`, `pidfd_send_signal`.
 //!
 //! Ids and numbers in; signals in the queues, threads that look out. Always true: a signal is checked
 //! (number, then permission) before it is queued, and what the caller itself ignores is not queued. Not
@@ -9,12 +9,12 @@ use alloc::vec::Vec;
 use shim_abi::Errno;
 use shim_abi::event::SignalInfo;
 
-use super::number::{Disposition, MAX, SIGSTOP, UNBLOCKABLE, bit, disposition};
+use super::number::{Disposition, MAX, UNBLOCKABLE, bit, disposition};
 use super::queue::Target;
 use crate::context::{Answer, Context, done};
 use crate::guest::GuestAddr;
 use crate::ids::VirtualPid;
-use crate::memory::{read_bytes, u32_at, u64_at};
+use crate::memory::{read_bytes, read_u32, u32_at, u64_at};
 
 /// `si_code` of a signal that `tkill` sent.
 const SI_TKILL: i32 = -6;
@@ -84,6 +84,54 @@ pub(crate) fn rt_tgsigqueueinfo(
     context.send_to_thread(Some(pid), tid, info)
 }
 
+/// The scope of the signal is the descriptor's, or what `flags` say. `process`: whose directory in `/proc` a real
+/// descriptor is, if it is one.
+pub(crate) fn pidfd_send_signal(
+    context: &mut Context<'_>,
+    fd: i32,
+    signal: i32,
+    from: GuestAddr,
+    flags: u32,
+    process: i32,
+) -> Answer {
+    const THREAD: u32 = 1;
+    const PROCESS: u32 = 2;
+    const GROUP: u32 = 4;
+    const SELF_THREAD: i32 = -10_000;
+    const SELF_PROCESS: i32 = -10_001;
+    if flags & !(THREAD | PROCESS | GROUP) != 0 || flags.count_ones() > 1 {
+        return Err(Errno::EINVAL);
+    }
+    let (tid, is_thread) = match fd {
+        SELF_THREAD => (context.tid, true),
+        SELF_PROCESS => (context.pid.leader(), false),
+        _ if process != 0 => (context.find_process(process)?.leader(), false),
+        _ => context.task_of(fd as u32).map(|(task, _)| (task.tid, task.is_thread))?,
+    };
+    let is_thread = if flags == 0 { is_thread } else { flags == THREAD };
+    let info = match from.is_null() {
+        true if is_thread => context.info_from_caller(signal, SI_TKILL),
+        true => context.info_from_caller(signal, libc::SI_USER),
+        false => {
+            let given = read_u32(context.guest, from)?;
+            let info = context.read_info(signal, from)?;
+            let is_own = tid == context.tid && flags != GROUP;
+            match (given as i32 == signal, is_own || !is_forged(&info)) {
+                (false, _) => return Err(Errno::EINVAL),
+                (_, false) => return Err(Errno::EPERM),
+                _ => info,
+            }
+        }
+    };
+    let pid = context.kernel.process_of(tid).ok_or(Errno::ESRCH)?;
+    match flags {
+        GROUP => context.send_to_each(info, |context| context.processes_of_group(tid.0 as i32))?,
+        _ if is_thread => context.send(Target::Thread(tid), info)?,
+        _ => context.send(Target::Process(pid), info)?,
+    }
+    done(0)
+}
+
 /// Whether a description claims to come from the kernel or from `tkill`.
 fn is_forged(info: &SignalInfo) -> bool {
     info.code >= 0 || info.code == SI_TKILL
@@ -111,9 +159,9 @@ fn is_known_layout(signal: u32, code: i32) -> bool {
 
 impl Context<'_> {
     /// The description of a signal that the caller sends; its number is checked later.
-    fn info_from_caller(&self, signal: i32, code: i32) -> SignalInfo {
+    pub(crate) fn info_from_caller(&self, signal: i32, code: i32) -> SignalInfo {
         let [uid, ..] = self.guest.user_ids();
-        SignalInfo { signal: signal as u32, code, pid: self.pid.0, uid, value: 0 }
+        SignalInfo { signal: signal as u32, code, pid: self.pid.0, uid, ..SignalInfo::default() }
     }
 
     /// The description of a signal that the caller wrote.
@@ -131,7 +179,8 @@ impl Context<'_> {
             }
         }
         let (pid, uid) = (u32_at(&bytes, 16), u32_at(&bytes, 20));
-        Ok(SignalInfo { signal, code, pid, uid, value: u64_at(&bytes, 24) })
+        let tail = [u64_at(&bytes, 32), u64_at(&bytes, 40)];
+        Ok(SignalInfo { signal, code, pid, uid, value: u64_at(&bytes, 24), tail })
     }
 
     fn find_process(&self, pid: i32) -> Result<VirtualPid, Errno> {
@@ -188,20 +237,22 @@ impl Context<'_> {
             Target::Process(pid) => pid.leader(),
             Target::Thread(tid) => tid,
         };
-        if !self.may_touch(receiver) {
+        if !self.may_signal(receiver, info.signal) {
             return Err(Errno::EPERM);
         }
         if info.signal == 0 {
             return Ok(());
         }
-        if info.signal == SIGSTOP {
-            return Err(Errno::ENOSYS);
-        }
         // Only the caller's own mask and actions are at hand; others drop it when they look.
         let is_blocked = self.guest.signal_mask() & !UNBLOCKABLE & bit(info.signal) != 0;
-        if receiver == self.tid && !is_blocked {
+        let is_own = match target {
+            Target::Process(pid) => pid == self.pid && self.kernel.threads_of(pid) == [self.tid],
+            Target::Thread(tid) => tid == self.tid,
+        };
+        if is_own && !is_blocked {
             let (handler, _) = self.guest.action(info.signal);
             if disposition(info.signal, handler) == Disposition::Ignore {
+                self.kernel.prepare(self.now, self.pid, info.signal);
                 return Ok(());
             }
         }
@@ -239,9 +290,8 @@ mod tests {
         // At DATA a description of SI_USER, behind it one of SI_QUEUE.
         machine.1.put_words(DATA + 128 + 8, &[u64::from(u32::MAX)]);
         let (user, queue) = (DATA as i64, DATA as i64 + 128);
-        let [inval, fault, perm, srch, nosys] =
-            [Errno::EINVAL, Errno::EFAULT, Errno::EPERM, Errno::ESRCH, Errno::ENOSYS]
-                .map(Errno::as_return);
+        let [inval, fault, perm, srch] =
+            [Errno::EINVAL, Errno::EFAULT, Errno::EPERM, Errno::ESRCH].map(Errno::as_return);
         for (number, args, expected) in [
             (nr::kill, [PID, 0, 0, 0], 0),
             (nr::kill, [PID, 65, 0, 0], inval),
@@ -255,7 +305,6 @@ mod tests {
             (nr::kill, [1, 0, 0, 0], perm),
             (nr::kill, [1, 99, 0, 0], inval),
             (nr::kill, [-1, 10, 0, 0], srch),
-            (nr::kill, [PID, 19, 0, 0], nosys),
             (nr::tkill, [0, 99, 0, 0], inval),
             (nr::tkill, [-1, 10, 0, 0], inval),
             (nr::tkill, [PID, 0, 0, 0], 0),
@@ -307,7 +356,7 @@ mod tests {
         let mut machine = machine();
         machine.1.actions.insert(10, 0x1234);
         assert_eq!(call(&mut machine, nr::kill, [PID, 10, 0, 0]), 0);
-        let info = SignalInfo { signal: 10, code: 0, pid: 1000, uid: UID, value: 0 };
+        let info = SignalInfo { signal: 10, pid: 1000, uid: UID, ..SignalInfo::default() };
         assert_eq!(take(&mut machine), SignalOutcome::Deliver(info));
         assert_eq!(take(&mut machine), SignalOutcome::None);
         assert_eq!(call(&mut machine, nr::tgkill, [PID, PID, 10, 0]), 0);
@@ -315,7 +364,8 @@ mod tests {
         // si_code, then si_pid and si_uid, then si_value.
         machine.1.put_words(DATA, &[0, u64::from(u32::MAX), 5 | 6 << 32, 7]);
         assert_eq!(call(&mut machine, nr::rt_sigqueueinfo, [PID, 10, DATA as i64, 0]), 0);
-        let queued = SignalInfo { signal: 10, code: -1, pid: 5, uid: 6, value: 7 };
+        let queued =
+            SignalInfo { signal: 10, code: -1, pid: 5, uid: 6, value: 7, ..SignalInfo::default() };
         assert_eq!(take(&mut machine), SignalOutcome::Deliver(queued));
     }
 
@@ -325,10 +375,7 @@ mod tests {
             let mut machine = machine();
             let result = call(&mut machine, nr::kill, [PID, signal, 0, 0]);
             let expected = match signal as i32 {
-                libc::SIGSTOP => {
-                    assert_eq!(result, Errno::ENOSYS.as_return());
-                    continue;
-                }
+                libc::SIGSTOP => SignalOutcome::Stop,
                 libc::SIGCHLD | libc::SIGCONT | libc::SIGURG | libc::SIGWINCH => {
                     SignalOutcome::None
                 }
@@ -368,7 +415,7 @@ mod tests {
         assert_eq!(resumed, crate::Outcome::Done(Errno::EINTR.as_return()));
         let taken = machine.0.take_signal(SimTime::ZERO, other_tid, &mut other_guest);
         assert_eq!(taken, SignalOutcome::Die { signal: 15 });
-        machine.0.process_ended(other);
+        machine.0.end(other, 0, &mut machine.1);
         assert_eq!(call(&mut machine, nr::kill, [-1, 15, 0, 0]), Errno::ESRCH.as_return());
     }
 }

@@ -8,7 +8,7 @@
 use shim_abi::event::SignalInfo;
 use shim_abi::{Errno, SimTime};
 
-use super::number::{SIGALRM, UNBLOCKABLE};
+use super::number::{SIGALRM, UNBLOCKABLE, bit};
 use crate::context::{Answer, Context, done};
 use crate::guest::GuestAddr;
 use crate::memory::{Layout, read_words};
@@ -85,29 +85,47 @@ impl Context<'_> {
         if wake == Wake::Timeout {
             return Err(Errno::EAGAIN);
         }
-        if self.has_signal(mask) { Err(Errno::EINTR) } else { self.park_again(parked) }
+        if self.is_ended_by_signal(mask) { Err(Errno::EINTR) } else { self.park_again(parked) }
     }
 
     /// Take a signal of a set and describe it at `to`, unless that is null.
     fn take_of(&mut self, set: u64, to: GuestAddr) -> Result<Option<i64>, Errno> {
-        let Some(info) = self.dequeue(set) else { return Ok(None) };
+        // Whoever was chosen for it: who asks for a signal of its process gets it.
+        let Some(info) = self.dequeue_any(set) else { return Ok(None) };
         if !to.is_null() {
             self.guest.write(to, siginfo_of(&info).bytes())?;
         }
         Ok(Some(i64::from(info.signal)))
     }
 
-    /// Take the next signal of a set: the thread's own first, then the process's.
+    /// Take the next signal of a set that the thread takes: its own first, then the process's.
     pub(crate) fn dequeue(&mut self, set: u64) -> Option<SignalInfo> {
         let (signal, is_own) = self.first_of(set)?;
-        let info = match is_own {
+        let (info, timer) = match is_own {
             true => self.thread_mut().pending.take(signal),
             false => self.process_mut().pending.take(signal),
         };
+        if self.process().pending.bits() & bit(signal) == 0 {
+            self.kernel.unassign(self.pid, bit(signal));
+        }
         if signal == SIGALRM {
             self.renew_interval();
         }
-        Some(info)
+        Some(match timer {
+            Some(timer) => self.renew_timer(timer, info),
+            None => info,
+        })
+    }
+
+    /// As [`Context::dequeue`], but signals that other threads were chosen for, too.
+    pub(crate) fn dequeue_any(&mut self, set: u64) -> Option<SignalInfo> {
+        let shared = set & self.process().pending.bits();
+        let assigned = self.thread().assigned;
+        self.thread_mut().assigned |= shared;
+        let info = self.dequeue(set);
+        // What is still there stays whose it was.
+        self.thread_mut().assigned &= assigned;
+        info
     }
 }
 
@@ -119,6 +137,8 @@ fn siginfo_of(info: &SignalInfo) -> Layout<128> {
     layout.u32(16, info.pid);
     layout.u32(20, info.uid);
     layout.u64(24, info.value);
+    layout.u64(32, info.tail[0]);
+    layout.u64(40, info.tail[1]);
     layout
 }
 
@@ -166,17 +186,13 @@ mod tests {
         }
     }
 
-    const fn bit(signal: u32) -> u64 {
-        super::super::number::bit(signal)
-    }
-
     #[test]
     fn pause_ends_with_a_signal_that_has_an_effect() {
         let mut bench = Bench::new();
         bench.guest.mask = bit(12);
         assert_eq!(bench.call(nr::pause, [0; 4]), Outcome::Park);
         assert_eq!(bench.post(15), Some(Outcome::Park), "ignored");
-        assert_eq!(bench.post(12), Some(Outcome::Park), "blocked");
+        assert_eq!(bench.post(12), None, "blocked");
         assert_eq!(bench.post(10), Some(EINTR));
         assert_eq!((bench.take(), bench.take()), (Some(10), None));
         assert_eq!(bench.kernel.pending(bench.tid), bit(12));
@@ -258,10 +274,17 @@ mod tests {
         assert_eq!(size_of::<libc::siginfo_t>(), 128);
         assert_eq!(offset_of!(libc::siginfo_t, si_signo), 0);
         assert_eq!(offset_of!(libc::siginfo_t, si_code), 8);
-        let layout =
-            siginfo_of(&SignalInfo { signal: 35, code: -1, pid: 2, uid: 3, value: 1 << 40 | 4 });
+        let layout = siginfo_of(&SignalInfo {
+            signal: 35,
+            code: -1,
+            pid: 2,
+            uid: 3,
+            value: 1 << 40 | 4,
+            tail: [5, 6],
+        });
         let bytes = layout.bytes();
         assert_eq!(bytes[..16], [35, 0, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255, 0, 0, 0, 0]);
         assert_eq!(bytes[16..32], [2, 0, 0, 0, 3, 0, 0, 0, 4, 0, 0, 0, 0, 1, 0, 0]);
+        assert_eq!((bytes[32], bytes[40]), (5, 6));
     }
 }

@@ -64,6 +64,15 @@ impl Graph {
         self.nodes.get(index)
     }
 
+    /// The positions of the edges from a node to a node, whichever way they are written if edges lead both ways.
+    pub fn edges_between(&self, source: u32, target: u32) -> impl Iterator<Item = usize> {
+        let joins = move |edge: &GraphEdge| {
+            (edge.source, edge.target) == (source, target)
+                || !self.is_directed && (edge.target, edge.source) == (source, target)
+        };
+        self.edges.iter().enumerate().filter(move |(_, edge)| joins(edge)).map(|(index, _)| index)
+    }
+
     /// The graph of GML text; `file` only names the text in problems.
     pub fn from_gml(file: &Path, text: &str) -> Result<Graph, Vec<Problem>> {
         let mut report = Report::default();

@@ -12,6 +12,7 @@ use std::rc::Rc;
 use shim_abi::SimTime;
 
 use super::document::{Kind, Node, Scalar, Value};
+use super::folders::Folders;
 use super::keys;
 use super::names;
 use super::problem::{Place, Report};
@@ -41,13 +42,14 @@ pub(super) struct Draft {
     pub(super) cpus: u32,
     pub(super) memory_bytes: u64,
     pub(super) clock: Clock,
+    pub(super) files: Folders,
     pub(super) processes: Rc<Vec<Process>>,
 }
 
 /// All hosts by name, each with the place of its name. Those with problems are missing.
 pub(super) fn read(
     node: &Node,
-    defaults: HostOptions,
+    (defaults, folders): (HostOptions, &Folders),
     processes: &mut ProcessReader<'_>,
     report: &mut Report,
 ) -> BTreeMap<String, (Draft, Place)> {
@@ -70,7 +72,7 @@ pub(super) fn read(
         let draft = known.entry(Rc::as_ptr(&entry.node)).or_insert_with(|| {
             let path = format!("hosts.{}", super::reader::shorten(&entry.key));
             let section = Section::open(&entry.node, &entry.place, &path, &keys::HOST, report)?;
-            read_host(&section, defaults, processes, report)
+            read_host(&section, (defaults, folders), processes, report)
         });
         if let Some(draft) = draft {
             hosts.insert(entry.key.clone(), (draft.clone(), entry.place.clone()));
@@ -81,7 +83,7 @@ pub(super) fn read(
 
 fn read_host(
     section: &Section<'_>,
-    defaults: HostOptions,
+    (defaults, folders): (HostOptions, &Folders),
     processes: &mut ProcessReader<'_>,
     report: &mut Report,
 ) -> Option<Draft> {
@@ -99,10 +101,10 @@ fn read_host(
         let options = Section::open(&entry.node, &entry.place, &path, &keys::HOST_OPTIONS, report)?;
         Some(HostOptions::read(&options, report))
     });
-    let own = read_shim(section, report);
+    let own = read_shim(section, folders, report);
     let processes = processes.read(section, report);
     let node_id = u32::try_from(node_id?).ok()?;
-    let (aliases, cpus, memory_bytes, clock) = own?;
+    let (aliases, cpus, memory_bytes, clock, files) = own?;
     Some(Draft {
         node: (node_id, section.place_of("network_node_id")),
         address: address.map(|address| (address, section.place_of("ip_addr"))),
@@ -113,6 +115,7 @@ fn read_host(
         cpus,
         memory_bytes,
         clock,
+        files,
         processes: processes?,
     })
 }
@@ -131,13 +134,13 @@ fn address(node: &Node) -> Reading<Ipv4Addr> {
     }
 }
 
-type Own = (Vec<(String, Place)>, u32, u64, Clock);
+type Own = (Vec<(String, Place)>, u32, u64, Clock, Folders);
 
 /// What the host's `shim` says.
-fn read_shim(host: &Section<'_>, report: &mut Report) -> Option<Own> {
+fn read_shim(host: &Section<'_>, folders: &Folders, report: &mut Report) -> Option<Own> {
     let path = host.name("shim");
     let Some(entry) = host.entry("shim") else {
-        return Some((Vec::new(), 1, DEFAULT_MEMORY_BYTES, Clock::default()));
+        return Some((Vec::new(), 1, DEFAULT_MEMORY_BYTES, Clock::default(), folders.clone()));
     };
     let shim = Section::open(&entry.node, &entry.place, &path, &keys::HOST_SHIM, report)?;
     let cpus = shim.optional("cpus", integer(1..=MAX_CPUS), report);
@@ -161,6 +164,7 @@ fn read_shim(host: &Section<'_>, report: &mut Report) -> Option<Own> {
         cpus.and_then(|cpus| u32::try_from(cpus).ok()).unwrap_or(1),
         memory.unwrap_or(DEFAULT_MEMORY_BYTES),
         clock,
+        Folders::read(&shim, report).or(folders),
     ))
 }
 

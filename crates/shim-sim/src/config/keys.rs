@@ -87,17 +87,30 @@ pub(super) const GRAPH: Table = Table {
 pub(super) const GRAPH_FILE: Table =
     Table { used: &["path", "compression"], unused: &[], gone: &[] };
 
-/// `host_option_defaults` and `hosts.<name>.host_options`.
+/// `hosts.<name>.host_options`.
 pub(super) const HOST_OPTIONS: Table = Table {
     used: &["log_level", "pcap_enabled", "pcap_capture_size"],
     unused: &[],
-    gone: &[
-        ("pcap_directory", "write pcap_enabled: true"),
-        ("ip_address_hint", "give the host an ip_addr"),
-        ("country_code_hint", "give the host a network_node_id"),
-        ("city_code_hint", "give the host a network_node_id"),
-    ],
+    gone: GONE_HOST_OPTIONS,
 };
+
+/// `host_option_defaults`.
+pub(super) const HOST_OPTION_DEFAULTS: Table = Table {
+    used: &["log_level", "pcap_enabled", "pcap_capture_size", "shim"],
+    unused: &[],
+    gone: GONE_HOST_OPTIONS,
+};
+
+const GONE_HOST_OPTIONS: &[(&str, &str)] = &[
+    ("pcap_directory", "write pcap_enabled: true"),
+    ("ip_address_hint", "give the host an ip_addr"),
+    ("country_code_hint", "give the host a network_node_id"),
+    ("city_code_hint", "give the host a network_node_id"),
+];
+
+/// `host_option_defaults.shim`.
+pub(super) const SHIM_DEFAULTS: Table =
+    Table { used: &["private", "overlay"], unused: &[], gone: &[] };
 
 /// `hosts.<name>`.
 pub(super) const HOST: Table = Table {
@@ -146,17 +159,23 @@ pub(super) const SHIM: Table = Table {
         "syscall_latency",
         "vdso_latency",
         "emulate_tsc",
+        "patching",
+        "kernel_in_guest",
         "strict",
         "watchdog",
         "watchdog_quantum",
+        "faults",
     ],
     unused: &[],
     gone: &[],
 };
 
 /// `hosts.<name>.shim`.
-pub(super) const HOST_SHIM: Table =
-    Table { used: &["cpus", "memory", "clock", "aliases"], unused: &[], gone: &[] };
+pub(super) const HOST_SHIM: Table = Table {
+    used: &["cpus", "memory", "clock", "aliases", "private", "overlay"],
+    unused: &[],
+    gone: &[],
+};
 
 /// `hosts.<name>.shim.clock`.
 pub(super) const CLOCK: Table =
@@ -164,6 +183,36 @@ pub(super) const CLOCK: Table =
 
 /// `hosts.<name>.shim.clock.jumps[...]`.
 pub(super) const JUMP: Table = Table { used: &["at", "by"], unused: &[], gone: &[] };
+
+/// `shim.faults[...]`.
+pub(super) const FAULT: Table = Table {
+    used: &[
+        "at",
+        "link",
+        "cut",
+        "partition",
+        "crash",
+        "kill",
+        "jump",
+        "latency",
+        "jitter",
+        "packet_loss",
+        "for",
+        "restart_after",
+    ],
+    unused: &[],
+    gone: &[],
+};
+
+/// `shim.faults[...].link` and `cut`.
+pub(super) const FAULT_LINK: Table = Table { used: &["source", "target"], unused: &[], gone: &[] };
+
+/// `shim.faults[...].kill`.
+pub(super) const FAULT_KILL: Table =
+    Table { used: &["host", "process", "signal"], unused: &[], gone: &[] };
+
+/// `shim.faults[...].jump`.
+pub(super) const FAULT_JUMP: Table = Table { used: &["host", "by"], unused: &[], gone: &[] };
 
 const WORKERS: &str = "how workers share the machine is decided by the engine";
 const BUFFERS: &str = "socket buffers are those of the simulated kernel";

@@ -53,6 +53,10 @@ pub struct Overrides {
     pub vdso_latency: Option<String>,
     /// `shim.emulate_tsc`.
     pub emulate_tsc: Option<String>,
+    /// `shim.patching`.
+    pub patching: Option<String>,
+    /// `shim.kernel_in_guest`.
+    pub kernel_in_guest: Option<String>,
     /// `shim.strict`.
     pub strict: Option<String>,
     /// `shim.watchdog`.
@@ -61,10 +65,25 @@ pub struct Overrides {
     pub watchdog_quantum: Option<String>,
 }
 
+/// An option, the key that it stands for, and the word given for it.
+type Given<'a> = (&'static str, [&'static str; 2], Option<&'a String>);
+
 impl Overrides {
+    /// The options that were given, in an order of their own, and their words.
+    pub fn given(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.table().into_iter().filter_map(|(option, _, word)| Some((option, word?.as_str())))
+    }
+
     /// `root` with all that was given.
     pub(super) fn apply(&self, root: Rc<Node>) -> Rc<Node> {
-        let given = [
+        self.table().into_iter().fold(root, |root, (option, path, word)| match word {
+            Some(word) => root.with(&path, Node::given(option, word)),
+            None => root,
+        })
+    }
+
+    fn table(&self) -> [Given<'_>; 25] {
+        [
             ("--stop-time", ["general", "stop_time"], &self.stop_time),
             ("--bootstrap-end-time", ["general", "bootstrap_end_time"], &self.bootstrap_end_time),
             ("--seed", ["general", "seed"], &self.seed),
@@ -97,13 +116,12 @@ impl Overrides {
             ("--syscall-latency", ["shim", "syscall_latency"], &self.syscall_latency),
             ("--vdso-latency", ["shim", "vdso_latency"], &self.vdso_latency),
             ("--emulate-tsc", ["shim", "emulate_tsc"], &self.emulate_tsc),
+            ("--no-patch", ["shim", "patching"], &self.patching),
+            ("--kernel-in-guest", ["shim", "kernel_in_guest"], &self.kernel_in_guest),
             ("--strict", ["shim", "strict"], &self.strict),
             ("--watchdog", ["shim", "watchdog"], &self.watchdog),
             ("--watchdog-quantum", ["shim", "watchdog_quantum"], &self.watchdog_quantum),
-        ];
-        given.into_iter().fold(root, |root, (option, path, word)| match word {
-            Some(word) => root.with(&path, Node::given(option, word)),
-            None => root,
-        })
+        ]
+        .map(|(option, path, word): (_, _, &Option<String>)| (option, path, word.as_ref()))
     }
 }

@@ -217,7 +217,8 @@ fn as_mapping(text: &str) -> String {
     format!("{{{}}}", pairs.join(", "))
 }
 
-fn signal(node: &Node) -> Reading<i32> {
+/// A signal by its name or number.
+pub(super) fn signal(node: &Node) -> Reading<i32> {
     const EXPECTED: &str = "a signal such as SIGTERM or 15";
     let Value::Scalar(scalar) = &node.value else { return Err(Mismatch::new(EXPECTED)) };
     match scalar.kind {

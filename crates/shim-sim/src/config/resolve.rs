@@ -1,6 +1,6 @@
 //! Decides what only all hosts and the graph together can decide.
 //!
-//! Settings, a graph and drafts of hosts in, the [`Scenario`] out. Always true: it is complete, or a problem
+//! Settings with faults, a graph and drafts of hosts in, the [`Scenario`] out. Always true: it is complete, or a problem
 //! has been reported. The single values were checked where they were read.
 
 use std::collections::BTreeMap;
@@ -10,12 +10,12 @@ use super::hosts::Draft;
 use super::names;
 use super::problem::{Place, Report};
 use super::reach::{self, Use};
-use super::scenario::{Host, Network, Scenario};
+use super::scenario::{Fault, Host, Network, Scenario};
 use super::settings::Settings;
 
 /// Put everything together.
 pub(super) fn resolve(
-    settings: Settings,
+    (settings, faults): (Settings, Vec<Fault>),
     graph: Graph,
     graph_place: &Place,
     drafts: BTreeMap<String, (Draft, Place)>,
@@ -25,6 +25,7 @@ pub(super) fn resolve(
     check_addresses(&drafts, report);
     check_nodes(&graph, &drafts, settings.use_shortest_path, graph_place, report);
     check_clocks(&settings, &drafts, report);
+    check_folders(&settings, &drafts, report);
     if report.is_bad() {
         return None;
     }
@@ -55,12 +56,13 @@ pub(super) fn resolve(
             cpus: draft.cpus,
             memory_bytes: draft.memory_bytes,
             clock: draft.clock,
+            files: draft.files.files(),
             processes: draft.processes.to_vec(),
         });
     }
     let Settings { general, time, use_shortest_path, runahead } = settings;
     let network = Network { graph, use_shortest_path, runahead };
-    Some(Scenario { general, time, network, hosts })
+    Some(Scenario { general, time, network, hosts, faults })
 }
 
 type Drafts = BTreeMap<String, (Draft, Place)>;
@@ -137,6 +139,23 @@ fn unknown_node(graph: &Graph, id: u32) -> String {
         known.push("...".to_owned());
     }
     format!("the graph has no node {id}, its nodes are {}", known.join(", "))
+}
+
+/// What a run needs must not be hidden by a host's own folders.
+fn check_folders(settings: &Settings, drafts: &Drafts, report: &mut Report) {
+    let mut told = Vec::new();
+    for (name, (draft, _)) in drafts {
+        let programs = draft.processes.iter().map(|process| process.program.as_path());
+        for (place, objection) in
+            draft.files.objections(name, &settings.general.data_directory, programs)
+        {
+            // One line of the defaults is every host's.
+            if !told.contains(&place) {
+                report.problem(&place, objection);
+                told.push(place);
+            }
+        }
+    }
 }
 
 /// Clocks must stay within what Linux can show, from 1970 to 2262.

@@ -11,7 +11,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use shim_abi::manager::EmulateTsc;
+use shim_abi::manager::{EmulateTsc, Patching};
 use shim_abi::{SimDuration, SimTime};
 
 use super::graph::Graph;
@@ -27,6 +27,8 @@ pub struct Scenario {
     pub network: Network,
     /// The hosts, sorted by name.
     pub hosts: Vec<Host>,
+    /// What happens to links, hosts and processes while it runs, in any order.
+    pub faults: Vec<Fault>,
 }
 
 impl Scenario {
@@ -73,6 +75,10 @@ pub struct TimeModel {
     pub vdso_latency: SimDuration,
     /// Whether the time stamp counter is simulated.
     pub emulate_tsc: EmulateTsc,
+    /// Whether system calls come by patched code where that can be had, instead of by traps.
+    pub patching: Patching,
+    /// Whether guests call their host's kernel themselves where it can answer without the simulator.
+    pub is_kernel_in_guest: bool,
     /// Whether a run that cannot be repeated is an error.
     pub is_strict: bool,
     /// Wall time after which a guest that makes no call is preempted.
@@ -119,8 +125,26 @@ pub struct Host {
     pub memory_bytes: u64,
     /// How its clocks differ from simulated time.
     pub clock: Clock,
+    /// Which folders are its own.
+    pub files: Files,
     /// What it runs, in the order of the file.
     pub processes: Vec<Process>,
+}
+
+/// Folders of a host that are not the machine's: absolute, without links, none in another.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Files {
+    /// Folders that are empty at the start, sorted.
+    pub private: Vec<PathBuf>,
+    /// Folders of which the host sees the machine's with its own changes, sorted.
+    pub overlay: Vec<PathBuf>,
+}
+
+impl Files {
+    /// Whether all folders are the machine's.
+    pub fn is_empty(&self) -> bool {
+        self.private.is_empty() && self.overlay.is_empty()
+    }
 }
 
 /// How the clocks of a host differ from simulated time.
@@ -160,6 +184,77 @@ pub struct Process {
     pub shutdown_signal: i32,
     /// What is to have become of it in the end.
     pub expected_final_state: FinalState,
+}
+
+/// Something that goes wrong, or changes, while a simulation runs.
+///
+/// What is due at the same instant happens in this order: ends of faults, then beginnings, each in the order of
+/// [`Scenario::faults`]; and before anything that hosts do at that instant.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Fault {
+    /// When it begins.
+    pub at: SimTime,
+    /// When it is over: links and ways are as before, what was ended is started again. `None`: never.
+    pub until: Option<SimTime>,
+    /// What happens.
+    pub kind: FaultKind,
+}
+
+/// What a fault does.
+#[derive(Clone, PartialEq, Debug)]
+pub enum FaultKind {
+    /// The edges from a node to a node (and back, if edges lead both ways) are otherwise; what is `None` stays. Of changes
+    /// of one link that overlap the one counts that began last, value by value.
+    Link {
+        /// Id of the node.
+        source: u32,
+        /// Id of the other.
+        target: u32,
+        /// How long packets take; more than zero.
+        latency: Option<SimDuration>,
+        /// How much that varies.
+        jitter: Option<SimDuration>,
+        /// The share that is lost, from 0 to 1.
+        packet_loss: Option<f64>,
+    },
+    /// Nothing passes these edges: packets go another way if there is one. Those that are under way arrive.
+    Cut {
+        /// Id of the node.
+        source: u32,
+        /// Id of the other.
+        target: u32,
+    },
+    /// Hosts of different sets do not reach each other: what one sends to the other is dropped without a word. Hosts
+    /// that are in no set reach everybody.
+    Partition(Vec<Vec<String>>),
+    /// A process gets a signal. Afterwards it is started anew, if it does not run.
+    Kill {
+        /// Its host.
+        host: String,
+        /// Its place in [`Host::processes`].
+        process: usize,
+        /// The signal.
+        signal: i32,
+    },
+    /// A host stops at once. Afterwards it boots: with its files and its clocks, but with a new kernel, and starts all
+    /// processes anew that it had started before.
+    Crash {
+        /// Its name.
+        host: String,
+    },
+}
+
+impl FaultKind {
+    /// Its key in a configuration.
+    pub fn name(&self) -> &'static str {
+        match self {
+            FaultKind::Link { .. } => "link",
+            FaultKind::Cut { .. } => "cut",
+            FaultKind::Partition(_) => "partition",
+            FaultKind::Kill { .. } => "kill",
+            FaultKind::Crash { .. } => "crash",
+        }
+    }
 }
 
 /// What became of a process, or is expected to.

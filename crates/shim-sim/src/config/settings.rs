@@ -12,12 +12,12 @@
 
 use std::time::Duration;
 
-use shim_abi::manager::EmulateTsc;
+use shim_abi::manager::{EmulateTsc, Patching};
 use shim_abi::{SimDuration, SimTime};
 
 use super::document::Node;
 use super::keys;
-use super::problem::{Place, Report};
+use super::problem::Report;
 use super::programs::Surroundings;
 use super::reader::{Mismatch, Reading, Section, boolean, integer, nullable, text, time, word};
 use super::scenario::{General, LogLevel, Strace, TimeModel};
@@ -159,7 +159,7 @@ fn path(node: &Node, surroundings: &Surroundings) -> Reading<std::path::PathBuf>
 }
 
 /// A length of time that is more than none.
-fn some_time(node: &Node) -> Reading<SimDuration> {
+pub(super) fn some_time(node: &Node) -> Reading<SimDuration> {
     match time(node)? {
         SimDuration::ZERO => Err(Mismatch::new("more than 0, such as 1 s")),
         time => Ok(time),
@@ -207,13 +207,11 @@ fn read_time(
     let start = shim.optional("start_time", instant, report);
     let syscall_latency = shim.optional("syscall_latency", time, report);
     let vdso_latency = shim.optional("vdso_latency", time, report);
-    // Until executables are scanned for such instructions, `auto` cannot know better than to trap.
-    let modes = [
-        ("auto", EmulateTsc::Always),
-        ("always", EmulateTsc::Always),
-        ("never", EmulateTsc::Never),
-    ];
+    let modes =
+        [("auto", EmulateTsc::Auto), ("always", EmulateTsc::Always), ("never", EmulateTsc::Never)];
     let emulate_tsc = shim.optional("emulate_tsc", word(&modes), report);
+    let is_patching = shim.optional("patching", boolean, report);
+    let is_kernel_in_guest = shim.optional("kernel_in_guest", boolean, report);
     let is_strict = shim.optional("strict", boolean, report);
     let watchdog = shim.optional("watchdog", nullable(some_time), report);
     let quantum = shim.optional("watchdog_quantum", some_time, report);
@@ -227,7 +225,9 @@ fn read_time(
         start_realtime_ns: start.unwrap_or(calendar::DEFAULT_START_NS),
         syscall_latency: latency(syscall_latency, experiment.syscall_latency, 1_000),
         vdso_latency: latency(vdso_latency, experiment.vdso_latency, 1_000),
-        emulate_tsc: emulate_tsc.unwrap_or(EmulateTsc::Always),
+        emulate_tsc: emulate_tsc.unwrap_or(EmulateTsc::Auto),
+        patching: if is_patching == Some(false) { Patching::Off } else { Patching::On },
+        is_kernel_in_guest: is_kernel_in_guest.unwrap_or(true),
         is_strict: is_strict.unwrap_or(false),
         watchdog: watchdog.map(|wall| Duration::from_nanos(wall.as_ns())),
         watchdog_quantum: quantum.or(preemption_quantum).unwrap_or(SimDuration::from_secs(1)),
@@ -252,15 +252,11 @@ pub(super) struct HostOptions {
 impl HostOptions {
     /// Read them; what is not given stays open.
     pub(super) fn read(section: &Section<'_>, report: &mut Report) -> HostOptions {
-        let options = HostOptions {
+        HostOptions {
             log_level: section.optional("log_level", nullable(word(&LEVELS)), report).flatten(),
             pcap_enabled: section.optional("pcap_enabled", boolean, report),
             pcap_capture_size: section.optional("pcap_capture_size", super::reader::size, report),
-        };
-        if options.pcap_enabled == Some(true) {
-            warn_of_pcap(&section.place_of("pcap_enabled"), report);
         }
-        options
     }
 
     /// These, or those of `defaults` where nothing is given.
@@ -282,8 +278,4 @@ impl HostOptions {
         const LONGEST_PACKET: u64 = 65_535;
         (self.pcap_enabled == Some(true)).then(|| self.pcap_capture_size.unwrap_or(LONGEST_PACKET))
     }
-}
-
-fn warn_of_pcap(place: &Place, report: &mut Report) {
-    report.warning(place, "pcap_enabled has no effect here: no packets are recorded yet");
 }

@@ -13,8 +13,13 @@ use shim_supervisor::{Name, Names};
 use crate::config::Scenario;
 use crate::config::scenario::Clock;
 
-/// One configuration for each host. `is_tracing`: whether system calls are recorded.
-pub(super) fn configs(scenario: &Scenario, is_tracing: bool) -> io::Result<Vec<HostConfig>> {
+/// One configuration for each host of a run that began at `wall_start_ns`. `is_tracing`: whether system calls are
+/// recorded.
+pub(super) fn configs(
+    scenario: &Scenario,
+    wall_start_ns: i64,
+    is_tracing: bool,
+) -> io::Result<Vec<HostConfig>> {
     let names = names(scenario)?;
     let (general, time) = (&scenario.general, &scenario.time);
     let numbered = (0_u32..).zip(&scenario.hosts);
@@ -24,12 +29,19 @@ pub(super) fn configs(scenario: &Scenario, is_tracing: bool) -> io::Result<Vec<H
         cpu_count: host.cpus,
         memory_bytes: host.memory_bytes,
         start_realtime_ns: time.start_realtime_ns,
+        wall_start_ns,
         ipv4: host.ipv4,
         ipv6: Some(host.ipv6),
+        is_connected: true,
+        is_capturing: host.pcap_capture_bytes.is_some(),
+        upload_bits_per_second: host.bandwidth_up,
+        upload_unlimited_until: general.bootstrap_end_time,
         names: Some(names.clone()),
         clock: clock(&host.clock),
         watchdog: time.watchdog.map(|wall| Watchdog { wall, quantum: time.watchdog_quantum }),
         emulate_tsc: time.emulate_tsc,
+        patching: time.patching,
+        is_kernel_in_guest: time.is_kernel_in_guest,
         syscall_latency: time.syscall_latency,
         vdso_latency: time.vdso_latency,
         log_level: host.log_level.unwrap_or(general.log_level).into(),

@@ -1,10 +1,11 @@
 //! What became of a scenario's processes, beside what was expected.
 //!
 //! Ends of processes in, [`ProcessReport`]s out. Always true: a process that has not been started is
-//! never as expected. How a report reads is [`crate::summary`]'s.
+//! never as expected, unless a fault is to blame. How a report reads is [`crate::summary`]'s.
 
 use std::fmt;
 
+use shim_abi::SimTime;
 use shim_host::ProcessEnd;
 
 use crate::config::scenario::FinalState;
@@ -31,6 +32,16 @@ impl From<ProcessEnd> for Outcome {
     }
 }
 
+impl From<FinalState> for Outcome {
+    fn from(state: FinalState) -> Outcome {
+        match state {
+            FinalState::Running => Outcome::Running,
+            FinalState::Exited(status) => Outcome::Exited(status),
+            FinalState::Signaled(signal) => Outcome::Signaled(signal),
+        }
+    }
+}
+
 /// Shown as a configuration's expected state is.
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -41,6 +52,19 @@ impl fmt::Display for Outcome {
             Outcome::NotStarted(_) => f.write_str("not started"),
         }
     }
+}
+
+/// One start of a process of the scenario, and what became of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Life {
+    /// Its virtual process id.
+    pub pid: u32,
+    /// When it was started.
+    pub started_at: SimTime,
+    /// When it ended.
+    pub ended_at: Option<SimTime>,
+    /// What became of it.
+    pub outcome: Outcome,
 }
 
 /// One process of the scenario, when all is over.
@@ -56,17 +80,26 @@ pub struct ProcessReport {
     pub outcome: Outcome,
     /// What was expected.
     pub expected: FinalState,
+    /// When it was started last in simulated time.
+    pub started_at: Option<SimTime>,
+    /// When it ended in simulated time, if it did before the simulation.
+    pub ended_at: Option<SimTime>,
+    /// What became of it before faults started it again.
+    pub earlier: Vec<Life>,
+    /// A fault of the scenario has ended it, or its host was down when it was to start.
+    pub is_by_fault: bool,
 }
 
 impl ProcessReport {
-    /// Whether it ended as expected.
+    /// Whether it ended as expected: whom a fault has ended has not ended otherwise than its scenario says.
     pub fn is_expected(&self) -> bool {
-        match (&self.outcome, self.expected) {
-            (Outcome::Running, FinalState::Running) => true,
-            (Outcome::Exited(status), FinalState::Exited(expected)) => *status == expected,
-            (Outcome::Signaled(signal), FinalState::Signaled(expected)) => *signal == expected,
-            _ => false,
-        }
+        self.is_by_fault
+            || match (&self.outcome, self.expected) {
+                (Outcome::Running, FinalState::Running) => true,
+                (Outcome::Exited(status), FinalState::Exited(expected)) => *status == expected,
+                (Outcome::Signaled(signal), FinalState::Signaled(expected)) => *signal == expected,
+                _ => false,
+            }
     }
 }
 
@@ -90,8 +123,13 @@ mod tests {
                     pid: Some(1000),
                     outcome: outcome.clone(),
                     expected: *expected,
+                    started_at: None,
+                    ended_at: None,
+                    earlier: Vec::new(),
+                    is_by_fault: false,
                 };
                 assert_eq!(report.is_expected(), i == k, "{report:?}");
+                assert!(ProcessReport { is_by_fault: true, ..report.clone() }.is_expected());
                 let missing = ProcessReport {
                     outcome: Outcome::NotStarted("it is not there".into()),
                     ..report

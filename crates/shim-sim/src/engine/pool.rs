@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, Scope};
 
 use super::member::{Member, Task};
-use super::processors::Processors;
+use super::processors::{Pinning, Processors};
 
 /// The workers of a simulation and its hosts.
 pub(super) struct Pool<'env> {
@@ -58,10 +58,9 @@ impl<'env> Pool<'env> {
         scope: &'scope Scope<'scope, 'env>,
         members: &'env [Mutex<Member>],
         workers: usize,
+        pinning: Pinning,
     ) -> io::Result<Pool<'env>> {
-        // A single host is better off with the other processors: its guest spins on one of them.
-        let processors =
-            if members.len() > 1 { Processors::of_this_thread() } else { Processors::any() };
+        let processors = Processors::choose(pinning, members.len());
         let (done_to, done) = channel();
         let mut helpers = Vec::new();
         for worker in 1..workers.min(members.len()) {

@@ -8,8 +8,9 @@
 //! # A round
 //!
 //! It begins with the earliest thing that any host wants to do: where nothing happens, nothing is
-//! simulated. It lasts as long as `rounds` allows. Hosts that want nothing in it are left alone.
+//! simulated. It lasts as long as `rounds` allows, and no longer than until the next fault, which happens between rounds. Hosts that want nothing in it are left alone.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
@@ -17,13 +18,18 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use shim_abi::{SimDuration, SimTime};
-use shim_host::{Failure, Lack, Preemption};
-use shim_supervisor::{Launcher, Library};
+use shim_host::{Census, Failure, Lack, Preemption};
+use shim_supervisor::{Launcher, Library, ViewError, ViewMaker};
 
 use super::control::Control;
+use super::faults::{Deed, Faults};
 use super::member::{Member, Task};
 use super::outcome::ProcessReport;
+use super::packets::PacketRule;
 use super::pool::Pool;
+use super::processors::Pinning;
+use super::sharing::{SharedFile, Sharing};
+use super::transit::{Place, TimeLine, Traffic, Ways};
 use super::{limits, machines, rounds};
 use crate::config::Scenario;
 use crate::config::scenario::Strace;
@@ -37,14 +43,20 @@ use crate::output::{processed, statistics};
 pub struct Setup<'a> {
     /// Starts the guests.
     pub launcher: &'a Arc<Launcher>,
+    /// Makes hosts folders of their own; needed if the scenario has such hosts.
+    pub views: Option<&'a ViewMaker>,
     /// What they preload.
     pub library: &'a Library,
     /// Where output goes; must not exist.
     pub data_directory: &'a Path,
     /// How many hosts are stepped side by side; 0: as many as there are processors.
     pub workers: u32,
+    /// Whether workers and guests keep to native processors.
+    pub pinning: Pinning,
     /// How system calls are recorded.
     pub strace: Strace,
+    /// Decides about each datagram between hosts, if somebody wants to.
+    pub packets: Option<&'a Arc<dyn PacketRule>>,
 }
 
 /// Somebody who watches a run.
@@ -62,18 +74,25 @@ pub enum SimulationError {
     Directory(DirectoryError),
     /// A limit of this machine is in the way.
     Limit(String),
+    /// A fault of the scenario is about something that is not there.
+    Fault(String),
     /// A host cannot be made.
     Host(String, io::Error),
     /// A worker cannot be started.
     Worker(io::Error),
+    /// A host cannot have folders of its own.
+    View(String, ViewError),
 }
 
 impl fmt::Display for SimulationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             SimulationError::Directory(error) => error.fmt(f),
-            SimulationError::Limit(text) => f.write_str(text),
+            SimulationError::Limit(text) | SimulationError::Fault(text) => f.write_str(text),
             SimulationError::Host(name, error) => write!(f, "cannot make host {name}: {error}"),
+            SimulationError::View(name, error) => {
+                write!(f, "host {name} cannot have folders of its own (private, overlay): {error}")
+            }
             SimulationError::Worker(error) => write!(f, "cannot start a worker: {error}"),
         }
     }
@@ -99,6 +118,10 @@ pub struct Report {
     pub preemptions: Vec<(String, Preemption)>,
     /// Failures of the shim, with the name of the host.
     pub failures: Vec<(String, Failure)>,
+    /// How many faults of each kind there were.
+    pub faults: BTreeMap<&'static str, u64>,
+    /// Files that several hosts opened for writing.
+    pub shared_files: Vec<SharedFile>,
     /// Files that are not complete, and why.
     pub write_errors: Vec<String>,
     /// Simulated time at the end.
@@ -109,8 +132,14 @@ pub struct Report {
     pub rounds: u64,
     /// How often a host was stepped in a round.
     pub steps: u64,
+    /// What became of the datagrams of each host, with its name.
+    pub traffic: Vec<(String, Traffic)>,
+    /// How much there was of them in each interval of simulated time, with the host's name.
+    pub time_lines: Vec<(String, TimeLine)>,
     /// How often a guest handed over control.
     pub handovers: u64,
+    /// How many guests there have been, on all hosts.
+    pub census: Census,
     /// How many workers there were.
     pub workers: usize,
     /// Wall time from the first round to the end of the last guest.
@@ -138,27 +167,38 @@ pub fn simulate(
     control: &Control,
     progress: &mut dyn Progress,
 ) -> Result<Report, SimulationError> {
+    let faults = Faults::new(scenario).map_err(SimulationError::Fault)?;
+    let wall_start_ns = shim_host::config::next_file_tick_ns();
     let traces = match setup.strace {
         Strace::Off => 0,
         _ => scenario.hosts.iter().map(|host| host.processes.len()).sum(),
     };
-    limits::make_room(scenario.hosts.len(), traces).map_err(SimulationError::Limit)?;
+    let views = scenario.hosts.iter().filter(|host| !host.files.is_empty()).count();
+    let captures = scenario.hosts.iter().filter(|host| host.pcap_capture_bytes.is_some()).count();
+    limits::make_room(scenario.hosts.len(), views, captures, traces)
+        .map_err(SimulationError::Limit)?;
     let names = scenario.hosts.iter().map(|host| host.name.as_str());
     let template = scenario.general.template_directory.as_deref();
     let directory = DataDirectory::create(setup.data_directory, template, names)?;
     directory.write(directory::PROCESSED_CONFIG, &processed::text(scenario))?;
     let log = BufWriter::new(directory.begin(directory::LOG)?);
 
-    let members = make_members(scenario, setup, &directory)?;
+    let ways = Arc::new(Ways::new(scenario, setup.packets.cloned()));
+    let members = make_members(scenario, setup, wall_start_ns, &directory, &ways)
+        .inspect_err(|_| directory.discard())?;
     control.set_hosts(
         members.iter().filter_map(|member| Some(member.lock().ok()?.interrupter())).collect(),
     );
     let workers = worker_count(setup.workers);
     let report = std::thread::scope(|scope| {
-        let pool = Pool::start(scope, &members, workers).map_err(SimulationError::Worker)?;
+        let pool = Pool::start(scope, &members, workers, setup.pinning)
+            .map_err(SimulationError::Worker)?;
         let run = Run {
             stop_time: scenario.general.stop_time,
-            lookahead: rounds::lookahead(&scenario.network, scenario.hosts.len()),
+            lookahead: rounds::lookahead(ways.shortest(), scenario.network.runahead),
+            runahead: scenario.network.runahead,
+            ways: &ways,
+            faults,
             heartbeat: Heartbeat::new(scenario.general.heartbeat_interval),
             level: scenario.general.log_level.into(),
             log,
@@ -169,7 +209,11 @@ pub fn simulate(
         Ok::<Report, SimulationError>(run.finish(control, workers))
     });
     control.set_hosts(Vec::new());
-    let report = report?;
+    drop(members);
+    let mut report = report?;
+    if let Err(error) = directory.forget_views() {
+        report.write_errors.push(format!("working folders of overlays are left: {error}"));
+    }
     directory.write(directory::SIM_STATS, &statistics::simulated(scenario, &report))?;
     directory.write(directory::WALL_STATS, &statistics::wall(scenario, &report))?;
     Ok(report)
@@ -178,14 +222,27 @@ pub fn simulate(
 fn make_members(
     scenario: &Scenario,
     setup: &Setup<'_>,
+    wall_start_ns: i64,
     directory: &DataDirectory,
+    ways: &Arc<Ways>,
 ) -> Result<Vec<Mutex<Member>>, SimulationError> {
-    let configs = machines::configs(scenario, setup.strace != Strace::Off)
+    let configs = machines::configs(scenario, wall_start_ns, setup.strace != Strace::Off)
         .map_err(|error| SimulationError::Host("(names)".to_owned(), error))?;
+    let kept: Vec<&Path> =
+        std::iter::once(setup.library.path()).chain(setup.library.interposer()).collect();
     let make = |(host, config): (&crate::config::scenario::Host, shim_host::HostConfig)| {
+        let view = match setup.views {
+            Some(views) if !host.files.is_empty() => {
+                let plan = directory.view(host, &kept)?;
+                let failed = |error| SimulationError::View(host.name.clone(), error);
+                Some(views.make(plan).map_err(failed)?)
+            }
+            _ => None,
+        };
         let folder = directory.host(&host.name);
         let recorder = Recorder::new(&host.name, folder, setup.strace, config.log_level);
-        match Member::new(config, host, recorder, setup.launcher, setup.library) {
+        let place = Place::new(scenario, config.host_id, ways);
+        match Member::new(config, host, recorder, place, view, setup) {
             Ok(member) => Ok(Mutex::new(member)),
             Err(error) => Err(SimulationError::Host(host.name.clone(), error)),
         }
@@ -227,6 +284,9 @@ impl Heartbeat {
 struct Run<'env, 'p, W: Write> {
     stop_time: SimTime,
     lookahead: SimDuration,
+    runahead: Option<SimDuration>,
+    ways: &'env Ways,
+    faults: Faults<'env>,
     heartbeat: Heartbeat,
     level: log::LevelFilter,
     log: W,
@@ -244,19 +304,28 @@ impl<W: Write> Run<'_, '_, W> {
         let mut now = SimTime::ZERO;
         while !control.is_stopping() {
             let start = wishes.iter().copied().min().unwrap_or(SimTime::MAX);
+            let next_fault = self.faults.next_time();
+            if next_fault <= start && next_fault < self.stop_time {
+                now = next_fault;
+                self.let_happen(&mut wishes);
+                continue;
+            }
             if start >= self.stop_time {
                 now = self.stop_time;
                 break;
             }
-            let until = (start + self.lookahead).min(self.stop_time);
+            let until = (start + self.lookahead).min(next_fault).min(self.stop_time);
             let active: Vec<usize> =
                 everybody.iter().copied().filter(|&index| wishes[index] < until).collect();
             rounds += 1;
             steps += active.len() as u64;
             self.pool.each(active.clone(), Task::Run { start, until });
-            for index in active {
+            for &index in &active {
                 wishes[index] = self.wish(index);
                 self.collect_log(index);
+            }
+            for index in active {
+                self.hand_over(index, &mut wishes);
             }
             now = until;
             self.beat(now);
@@ -278,27 +347,76 @@ impl<W: Write> Run<'_, '_, W> {
             lacks: Vec::new(),
             preemptions: Vec::new(),
             failures: Vec::new(),
+            faults: self.faults.begun(),
+            shared_files: Vec::new(),
             write_errors: Vec::new(),
             ended_at: now,
             is_interrupted,
             rounds,
             steps,
+            traffic: Vec::new(),
+            time_lines: Vec::new(),
             handovers: 0,
+            census: Census::default(),
             workers,
             wall: began.elapsed(),
         };
+        let mut sharing = Sharing::default();
         for &index in &everybody {
-            report.add(&self.pool.member(index));
+            let member = self.pool.member(index);
+            sharing.add(member.name(), member.files(), member.written_files());
+            report.add(&member);
         }
+        report.shared_files = sharing.finish();
         if let Some(error) = self.log_error.take() {
             report.write_errors.push(format!("{} is not complete: {error}", directory::LOG));
         }
         report
     }
 
+    /// The next fault begins or is over.
+    fn let_happen(&mut self, wishes: &mut [SimTime]) {
+        let Some((now, deed, text)) = self.faults.take() else { return };
+        let (Deed::Kill { host, .. }
+        | Deed::Start { host, .. }
+        | Deed::Crash { host }
+        | Deed::Boot { host }) = deed
+        else {
+            self.say(now, log::Level::Info, &text);
+            // That links exist was asked before the run began.
+            if let Err(error) = self.ways.change(&self.faults.changes(), self.faults.barriers()) {
+                self.say(now, log::Level::Error, &format!("links are as before: {error}"));
+            }
+            self.lookahead = rounds::lookahead(self.ways.shortest(), self.runahead);
+            return;
+        };
+        let mut member = self.pool.member(host);
+        member.log(now, &text);
+        match deed {
+            Deed::Kill { process, signal, .. } => member.kill(now, process, signal),
+            Deed::Start { process, .. } => member.start_again(now, process),
+            Deed::Crash { .. } => member.crash(now),
+            Deed::Boot { .. } => member.boot(now),
+            Deed::Network => {}
+        }
+        drop(member);
+        wishes[host] = self.wish(host);
+        self.collect_log(host);
+    }
+
     /// When a host wants to be run; the end of time if never.
     fn wish(&self, index: usize) -> SimTime {
         self.pool.member(index).next_event().unwrap_or(SimTime::MAX)
+    }
+
+    /// What a host has sent is on its way to others, which therefore want to be run.
+    fn hand_over(&self, index: usize, wishes: &mut [SimTime]) {
+        let going = self.pool.member(index).take_going();
+        for transit in going {
+            let target = transit.target as usize;
+            wishes[target] = wishes[target].min(transit.arrival);
+            self.pool.member(target).expect(transit);
+        }
     }
 
     fn beat(&mut self, now: SimTime) {
@@ -343,7 +461,13 @@ impl Report {
         let named = |what: &Failure| (member.name().to_owned(), what.clone());
         self.failures.extend(member.failures().iter().map(named));
         self.write_errors.extend(member.write_error());
+        self.traffic.push((member.name().to_owned(), member.traffic()));
+        self.time_lines.push((member.name().to_owned(), member.time_line()));
         self.handovers += member.handovers();
+        self.census.processes += member.census().processes;
+        self.census.threads += member.census().threads;
+        self.census.calls += member.census().calls;
+        self.census.trapped_calls += member.census().trapped_calls;
     }
 }
 

@@ -8,6 +8,7 @@
 //!   wall-stats.json         figures of the run: the only file with wall-clock times
 //!   hosts/<name>/           working directory of the host's processes
 //!     <program>.<pid>.{stdout,stderr,exitcode,strace}
+//!   private/<name>/         what the host has in folders of its own, each under its path
 //! ```
 //!
 //! A path, a template and host names in, folders out. Always true: the directory was not there before, so
@@ -15,9 +16,15 @@
 //! files is their writers' business.
 
 use std::fmt;
-use std::fs::{self, File, FileTimes};
+use std::fs::{self, File, FileTimes, Permissions};
 use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+
+use shim_supervisor::ViewPlan;
+use shim_supervisor::views::{Place, Shows};
+
+use crate::config::scenario::Host;
 
 /// The file with the configuration as it was understood.
 pub const PROCESSED_CONFIG: &str = "processed-config.yaml";
@@ -27,6 +34,9 @@ pub const LOG: &str = "shim.log";
 pub const SIM_STATS: &str = "sim-stats.json";
 /// The file with the figures of the run: the only one that differs between two runs.
 pub const WALL_STATS: &str = "wall-stats.json";
+
+/// Below it lie the folders that are a host's own.
+const PRIVATE: &str = "private";
 
 /// Why there is no data directory.
 #[derive(Debug)]
@@ -102,6 +112,60 @@ impl DataDirectory {
         self.0.join("hosts").join(name)
     }
 
+    /// What the host sees of the file system beside this machine's, if it has folders of its own: they are made here,
+    /// with the modes of those that they stand for. What is in `kept` it sees in any case.
+    pub fn view(&self, host: &Host, kept: &[&Path]) -> Result<ViewPlan, DirectoryError> {
+        let own = |path: &Path| {
+            let below_root = path.strip_prefix("/").unwrap_or(path);
+            let folder = self.0.join(PRIVATE).join(&host.name).join(below_root);
+            make_like(path, &folder).map_err(|error| DirectoryError::Io(folder.clone(), error))?;
+            Ok(folder)
+        };
+        let mut places = Vec::new();
+        for path in &host.files.private {
+            places.push(Place { path: path.clone(), shows: Shows::Folder(own(path)?) });
+        }
+        for (index, path) in host.files.overlay.iter().enumerate() {
+            let work = self.work().join(&host.name).join(index.to_string());
+            fs::create_dir_all(&work).map_err(|error| DirectoryError::Io(work.clone(), error))?;
+            places.push(Place {
+                path: path.clone(),
+                shows: Shows::Overlay { upper: own(path)?, work },
+            });
+        }
+        let directory = self.host(&host.name);
+        // Links to files are seen as the files.
+        let real = |path: &Path| match (path.parent(), path.file_name()) {
+            (Some(folder), Some(name)) => folder
+                .canonicalize()
+                .map(|folder| folder.join(name))
+                .map_err(|error| DirectoryError::Io(path.to_owned(), error)),
+            _ => Ok(path.to_owned()),
+        };
+        let kept = kept.iter().copied().chain([directory.as_path()]);
+        let kept = kept.map(real).collect::<Result<_, _>>()?;
+        Ok(ViewPlan { places, kept, directory })
+    }
+
+    /// Remove what only the system needed for views, which must be gone.
+    pub fn forget_views(&self) -> io::Result<()> {
+        match remove(&self.work()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            result => result,
+        }
+    }
+
+    /// Remove it, because nothing has run.
+    pub fn discard(&self) {
+        // What cannot be removed is in the way of the next run, which says so.
+        let _ = remove(&self.0);
+    }
+
+    /// Where overlays have their working folders.
+    fn work(&self) -> PathBuf {
+        self.0.join(PRIVATE).join(".work")
+    }
+
     /// Write one of its files.
     pub fn write(&self, name: &str, content: &str) -> Result<(), DirectoryError> {
         let path = self.0.join(name);
@@ -113,6 +177,27 @@ impl DataDirectory {
         let path = self.0.join(name);
         File::create(&path).map_err(|error| DirectoryError::Io(path, error))
     }
+}
+
+/// Make `folder`, with the mode and, as far as we may, the owner of `original`.
+fn make_like(original: &Path, folder: &Path) -> io::Result<()> {
+    let metadata = original.metadata()?;
+    fs::create_dir_all(folder)?;
+    // Everybody's wish to have is the superuser's to grant.
+    let _ = std::os::unix::fs::chown(folder, Some(metadata.uid()), Some(metadata.gid()));
+    fs::set_permissions(folder, metadata.permissions())
+}
+
+/// Remove a tree, also where an overlay left folders that nobody may enter.
+fn remove(path: &Path) -> io::Result<()> {
+    if !path.symlink_metadata()?.is_dir() {
+        return fs::remove_file(path);
+    }
+    fs::set_permissions(path, Permissions::from_mode(0o700))?;
+    for entry in fs::read_dir(path)? {
+        remove(&entry?.path())?;
+    }
+    fs::remove_dir(path)
 }
 
 /// Copy what is in `from` into `to`, which exists.
@@ -156,7 +241,6 @@ fn copy_one(source: &Path, target: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
     use std::time::{Duration, SystemTime};
 
     #[test]

@@ -5,14 +5,15 @@
 //! the number of workers are among the wall-clock figures. Reading such a text is [`crate::config`]'s.
 
 use std::fmt::{Display, Write};
+use std::path::PathBuf;
 
 use jiff::Timestamp;
 use shim_abi::SimDuration;
 use shim_abi::SimTime;
-use shim_abi::manager::EmulateTsc;
+use shim_abi::manager::{EmulateTsc, Patching};
 
 use crate::config::Graph;
-use crate::config::scenario::{Clock, Host, LogLevel, Process, Scenario, Strace};
+use crate::config::scenario::{Clock, Fault, FaultKind, Host, LogLevel, Process, Scenario, Strace};
 
 /// `processed-config.yaml`.
 pub fn text(scenario: &Scenario) -> String {
@@ -113,15 +114,60 @@ fn time(yaml: &mut Yaml, scenario: &Scenario) {
     let tsc = match time.emulate_tsc {
         EmulateTsc::Never => "never",
         EmulateTsc::Always => "always",
+        EmulateTsc::Auto => "auto",
     };
     yaml.plain("emulate_tsc", tsc);
+    yaml.plain("patching", time.patching == Patching::On);
+    yaml.plain("kernel_in_guest", time.is_kernel_in_guest);
     yaml.plain("strict", time.is_strict);
     match time.watchdog {
         Some(limit) => yaml.plain("watchdog", format_args!("{} ns", limit.as_nanos())),
         None => yaml.plain("watchdog", "null"),
     }
     yaml.plain("watchdog_quantum", ns(time.watchdog_quantum.as_ns()));
+    if scenario.faults.is_empty() {
+        yaml.plain("faults", "[]");
+    } else {
+        yaml.open("faults");
+        scenario.faults.iter().for_each(|one| yaml.line(&fault(one)));
+        yaml.close();
+    }
     yaml.close();
+}
+
+/// An item of the list. Jumps of clocks are with their hosts.
+fn fault(fault: &Fault) -> String {
+    let mut line = format!("- {{at: {}, ", ns(fault.at.as_ns()));
+    let link = |source: &u32, target: &u32| format!("{{source: {source}, target: {target}}}");
+    let mut end = "for";
+    line += &match &fault.kind {
+        FaultKind::Link { source, target, latency, jitter, packet_loss } => {
+            let mut text = format!("link: {}", link(source, target));
+            for (key, time) in [("latency", latency), ("jitter", jitter)] {
+                text +=
+                    &time.map_or(String::new(), |time| format!(", {key}: {}", ns(time.as_ns())));
+            }
+            text + &packet_loss.map_or(String::new(), |loss| format!(", packet_loss: {loss:?}"))
+        }
+        FaultKind::Cut { source, target } => format!("cut: {}", link(source, target)),
+        FaultKind::Partition(sets) => {
+            let sets: Vec<String> = sets.iter().map(|set| list(set)).collect();
+            format!("partition: [{}]", sets.join(", "))
+        }
+        FaultKind::Kill { host, process, signal } => {
+            end = "restart_after";
+            let host = quote(host);
+            format!("kill: {{host: {host}, process: {process}, signal: {signal}}}")
+        }
+        FaultKind::Crash { host } => {
+            end = "restart_after";
+            format!("crash: {}", quote(host))
+        }
+    };
+    if let Some(until) = fault.until {
+        let _ = write!(line, ", {end}: {}", ns(until.since(fault.at).as_ns()));
+    }
+    line + "}"
 }
 
 fn host(yaml: &mut Yaml, host: &Host) {
@@ -142,6 +188,8 @@ fn host(yaml: &mut Yaml, host: &Host) {
     yaml.plain("memory", format_args!("{} B", host.memory_bytes));
     yaml.plain("aliases", list(&host.aliases));
     clock(yaml, &host.clock);
+    yaml.plain("private", paths(&host.files.private));
+    yaml.plain("overlay", paths(&host.files.overlay));
     yaml.close();
     if host.processes.is_empty() {
         yaml.plain("processes", "[]");
@@ -211,6 +259,11 @@ fn level(level: LogLevel) -> &'static str {
         LogLevel::Debug => "debug",
         LogLevel::Trace => "trace",
     }
+}
+
+fn paths(paths: &[PathBuf]) -> String {
+    // They were text when they were read.
+    list(&paths.iter().map(|path| path.to_string_lossy().into_owned()).collect::<Vec<_>>())
 }
 
 fn list(texts: &[String]) -> String {
@@ -292,13 +345,27 @@ network:
         edge [ source 3 target 3 latency \"1500 us\" packet_loss 0.25 ]
       ]
 experimental: {runahead: 1 ms, strace_logging_mode: deterministic}
-shim: {start_time: 2001-02-03T04:05:06.5Z, watchdog: null, strict: true}
+shim:
+  start_time: 2001-02-03T04:05:06.5Z
+  watchdog: null
+  strict: true
+  faults:
+  - {at: 1 ms, link: {source: 3, target: 3}, latency: 5 ms, packet_loss: 0.125, for: 5 ms}
+  - {at: 2 ms, link: {source: 3, target: 3}, jitter: 1 us}
+  - {at: 3 ms, cut: {source: 3, target: 3}, for: 1 s}
+  - {at: 4 ms, partition: [[bob], [alice]], for: 10 ms}
+  - {at: 5 ms, crash: alice, restart_after: 5 ms}
+  - {at: 5 ms, kill: {host: bob, process: 0, signal: SIGHUP}, restart_after: 2 ms}
+  - {at: 6 ms, kill: {host: bob, process: 0}}
+  - {at: 7 ms, jump: {host: bob, by: -3 ms}}
 hosts:
   bob:
     network_node_id: 3
     host_options: {log_level: debug, pcap_enabled: true}
     shim:
       aliases: [www]
+      private: [/tmp]
+      overlay: [/etc]
       clock: {offset: -5 ms, rate_ppm: -0.25, jumps: [{at: 1 ms, by: -2 s}]}
     processes:
     - path: sleep

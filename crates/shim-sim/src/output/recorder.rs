@@ -4,6 +4,10 @@
 //! [`LogLine`]s out. Always true: a file that cannot be written is told once and ends nothing; log lines
 //! are kept until somebody takes them, so that lines of hosts that run side by side are never mixed by
 //! real time. Where the folder is comes from `directory`.
+//!
+//! Processes that a process of the scenario makes write to its standard streams, as they inherit them, and their
+//! calls stand in its trace, each line with the number of its thread. Why not in files of their own: the
+//! folder is the guests' working directory, and what a script finds in it would depend on whether it is traced.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -43,9 +47,11 @@ pub struct Recorder {
     error: Option<(PathBuf, io::Error)>,
     /// The simulation ended at this instant: what dies now did not end by itself.
     stopped: Option<SimTime>,
+    /// When processes of the scenario ended by themselves.
+    ends: BTreeMap<u32, SimTime>,
 }
 
-/// The files of one process.
+/// The files of one process of the scenario, and of all that it makes.
 struct Files {
     /// `<program>.<pid>`.
     stem: String,
@@ -64,6 +70,7 @@ impl Recorder {
             log: Vec::new(),
             error: None,
             stopped: None,
+            ends: BTreeMap::new(),
         }
     }
 
@@ -111,6 +118,11 @@ impl Recorder {
         self.stopped = Some(now);
     }
 
+    /// When a process of the scenario ended; nothing if it has not, or only with the simulation.
+    pub fn ended_at(&self, pid: u32) -> Option<SimTime> {
+        self.ends.get(&pid).copied()
+    }
+
     /// Write out what is buffered.
     pub fn finish(&mut self) {
         let files = std::mem::take(&mut self.files);
@@ -134,8 +146,8 @@ impl Recorder {
         self.error.get_or_insert((path, error));
     }
 
-    fn trace(&mut self, pid: u32, line: impl FnOnce() -> String) {
-        let Some(files) = self.files.get_mut(&pid) else { return };
+    fn trace(&mut self, root: u32, line: impl FnOnce() -> String) {
+        let Some(files) = self.files.get_mut(&root) else { return };
         let Some(trace) = &mut files.trace else { return };
         if let Err(error) = writeln!(trace, "{}", line()) {
             files.trace = None;
@@ -144,38 +156,49 @@ impl Recorder {
         }
     }
 
-    fn end(&mut self, pid: u32, time: SimTime, end: ProcessEnd) {
+    fn end(&mut self, source: &Source<'_>, time: SimTime, end: ProcessEnd) {
+        let Source { pid, root, .. } = *source;
         // As Shadow writes it: empty for who was running at the end, and signals as shells show them.
         let status = match (self.stopped, end) {
             (Some(stopped), _) => {
-                self.trace(pid, || trace::stopped_line(stopped, pid));
+                self.trace(root, || trace::stopped_line(stopped, pid));
                 String::new()
             }
             (None, ProcessEnd::Exited(status)) => {
-                self.trace(pid, || trace::exit_line(time, pid, status));
+                self.trace(root, || trace::exit_line(time, pid, status));
                 status.to_string()
             }
             (None, ProcessEnd::Killed(signal)) => {
-                self.trace(pid, || trace::killed_line(time, pid, signal));
+                self.trace(root, || trace::killed_line(time, pid, signal));
                 (128 + signal).to_string()
             }
         };
-        let Some(files) = self.files.remove(&pid) else { return };
+        if pid == root {
+            if self.stopped.is_none() {
+                self.ends.insert(pid, time);
+            }
+            self.end_of_root(pid, &status);
+        }
+    }
+
+    /// A process of the scenario has ended. Its trace stays open for those that it left behind.
+    fn end_of_root(&mut self, pid: u32, status: &str) {
+        let Some(files) = self.files.get_mut(&pid) else { return };
         let name = format!("{}.exitcode", files.stem);
+        let trace = files.trace.as_mut().map_or(Ok(()), Write::flush);
+        let trace = trace.map_err(|error| (format!("{}.strace", files.stem), error));
         if let Err(error) = std::fs::write(self.folder.join(&name), status) {
             self.fail(name, error);
         }
-        if let Some(mut trace) = files.trace
-            && let Err(error) = trace.flush()
-        {
-            self.fail(format!("{}.strace", files.stem), error);
+        if let Err((name, error)) = trace {
+            self.fail(name, error);
         }
     }
 }
 
 impl Observer for Recorder {
     fn observe(&mut self, source: &Source<'_>, time: SimTime, what: Observation<'_>) {
-        let pid = source.pid;
+        let Source { tid, root, .. } = *source;
         match what {
             Observation::Log { level, text } => {
                 let text = log_line(source, time, level, text);
@@ -183,16 +206,18 @@ impl Observer for Recorder {
             }
             Observation::Call { record, texts } => {
                 let has_addresses = self.strace == Strace::Standard;
-                self.trace(pid, || trace::call_line_with(time, pid, &record, texts, has_addresses));
+                self.trace(root, || {
+                    trace::call_line_with(time, tid, &record, texts, has_addresses)
+                });
             }
             Observation::Unfinished { number, args } => {
-                self.trace(pid, || trace::unfinished_line(time, pid, number, &args));
+                self.trace(root, || trace::unfinished_line(time, tid, number, &args));
             }
-            Observation::Signal(info) => self.trace(pid, || trace::signal_line(time, pid, &info)),
+            Observation::Signal(info) => self.trace(root, || trace::signal_line(time, tid, &info)),
             Observation::Preempted { wall } => {
-                self.trace(pid, || trace::preempted_line(time, pid, wall));
+                self.trace(root, || trace::preempted_line(time, tid, wall));
             }
-            Observation::Ended(end) => self.end(pid, time, end),
+            Observation::Ended(end) => self.end(source, time, end),
         }
     }
 }

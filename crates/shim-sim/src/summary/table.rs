@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::{lack_lines, not_reproducible};
-use crate::engine::{Outcome, ProcessReport, Report};
+use crate::engine::{Outcome, ProcessReport, Report, SharedFile};
 use shim_host::Lack;
 
 /// As many processes of a line are named.
@@ -31,6 +31,7 @@ pub fn table(report: &Report) -> Vec<String> {
         ));
     }
     lines.extend(report.write_errors.iter().cloned());
+    lines.extend(shared_lines(&report.shared_files));
     let lacks = merged(&report.lacks);
     if !lacks.is_empty() {
         lines.push("Asked for and not there:".to_owned());
@@ -84,7 +85,7 @@ fn rows(processes: &[ProcessReport]) -> Vec<String> {
 }
 
 /// A state without the braces that a configuration needs.
-fn state_words(state: &str) -> String {
+pub fn state_words(state: &str) -> String {
     state.trim_matches(['{', '}']).to_owned()
 }
 
@@ -98,6 +99,30 @@ fn places(who: &[&ProcessReport]) -> String {
         words.push_str(&format!(" and {} more", who.len() - NAMED));
     }
     words
+}
+
+/// Which files hosts share that they write, and what helps.
+fn shared_lines(files: &[SharedFile]) -> Vec<String> {
+    /// More are counted only.
+    const MOST: usize = 8;
+    if files.is_empty() {
+        return Vec::new();
+    }
+    let mut lines = vec![
+        "Opened for writing by several hosts, which is one file for all of them (hosts.<name>.shim: private, overlay):"
+            .to_owned(),
+    ];
+    lines.extend(files.iter().take(MOST).map(|file| {
+        let mut hosts = file.hosts.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+        if file.hosts.len() > NAMED {
+            hosts.push_str(&format!(" and {} more", file.hosts.len() - NAMED));
+        }
+        format!("  {}: {hosts}", file.path.to_string_lossy().escape_debug())
+    }));
+    if files.len() > MOST {
+        lines.push(format!("  and {} more files (sim-stats.json)", files.len() - MOST));
+    }
+    lines
 }
 
 /// The same lack of the same program on many hosts is one.
@@ -145,7 +170,17 @@ mod tests {
 
     fn process(host: &str, program: &str, outcome: Outcome, expected: FinalState) -> ProcessReport {
         let pid = (!matches!(outcome, Outcome::NotStarted(_))).then_some(1000);
-        ProcessReport { host: host.into(), program: program.into(), pid, outcome, expected }
+        ProcessReport {
+            host: host.into(),
+            program: program.into(),
+            pid,
+            outcome,
+            expected,
+            ended_at: None,
+            started_at: None,
+            earlier: Vec::new(),
+            is_by_fault: false,
+        }
     }
 
     #[test]
@@ -156,18 +191,24 @@ mod tests {
             .collect();
         processes.push(process("a", "perl", Outcome::Signaled(15), expected));
         processes.push(process("b", "gone", Outcome::NotStarted("no such file".into()), expected));
-        let lack = Lack { program: "perl".into(), kind: LackKind::Call(nr::socket), count: 2 };
+        let lack =
+            Lack { program: "perl".into(), kind: LackKind::Call(nr::io_uring_setup), count: 2 };
         let report = Report {
             processes,
             lacks: vec![("a".into(), lack.clone()), ("b".into(), lack)],
             preemptions: Vec::new(),
             failures: Vec::new(),
+            faults: BTreeMap::new(),
+            shared_files: Vec::new(),
             write_errors: Vec::new(),
             ended_at: SimTime::from_ns(1_500_000_000),
             is_interrupted: false,
             rounds: 1,
             steps: 1,
+            traffic: Vec::new(),
+            time_lines: Vec::new(),
             handovers: 1,
+            census: shim_host::Census::default(),
             workers: 1,
             wall: Duration::ZERO,
         };
@@ -181,7 +222,7 @@ mod tests {
                 "perl     signaled: SIGTERM          1  no: exited: 0  a[1000]",
                 "b: gone was not started: no such file",
                 "Asked for and not there:",
-                "  perl: socket failed with EAFNOSUPPORT 4 times (needs: sockets)",
+                "  perl: io_uring_setup failed with ENOSYS 4 times (needs: asynchronous I/O)",
                 "7 processes, 2 not as expected; simulated time 1.5 s",
             ]
         );

@@ -6,12 +6,28 @@
 
 use std::fmt::Write;
 
-use shim_abi::calls::Arg;
+use shim_abi::calls::{Arg, nr};
 
 use super::names;
 
 /// What stands for an address where none is to be shown.
 pub const ADDRESS: &str = "<address>";
+
+/// Those of a call's arguments that mean something: behind them stands whatever was in the registers. See futex(2).
+pub fn used<'a>(number: u32, kinds: &'a [Arg], values: &[u64; 6]) -> &'a [Arg] {
+    if number != nr::futex {
+        return kinds;
+    }
+    let operation = values[1] as i32 & !(libc::FUTEX_PRIVATE_FLAG | libc::FUTEX_CLOCK_REALTIME);
+    let count = match operation {
+        libc::FUTEX_UNLOCK_PI | libc::FUTEX_TRYLOCK_PI => 2,
+        libc::FUTEX_WAKE | libc::FUTEX_FD => 3,
+        libc::FUTEX_WAIT | libc::FUTEX_LOCK_PI | libc::FUTEX_LOCK_PI2 => 4,
+        libc::FUTEX_REQUEUE | libc::FUTEX_WAIT_REQUEUE_PI => 5,
+        _ => kinds.len(),
+    };
+    kinds.get(..count).unwrap_or(kinds)
+}
 
 /// Append the arguments that `kinds` describe, separated by commas.
 pub fn write(

@@ -211,5 +211,5 @@ fn no_gml_makes_it_panic() {
             assert!((1..=MAX_PROBLEMS).contains(&problems.len()));
         }
     });
-    assert!(count > 1_000, "only {count} texts were tried");
+    assert!(count > 100, "only {count} texts were tried");
 }

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use shim_abi::manager::EmulateTsc;
 use shim_abi::{SimDuration, SimTime};
-use shim_sim::config::scenario::{ClockJump, FinalState, LogLevel, Process, Strace};
+use shim_sim::config::scenario::{
+    ClockJump, Fault, FaultKind, FinalState, LogLevel, Process, Strace,
+};
 use shim_sim::config::{self, Overrides, Scenario, Warning};
 
 const SECOND: u64 = 1_000_000_000;
@@ -44,7 +46,7 @@ fn the_smallest_file_has_the_defaults() {
     assert_eq!(time.start_realtime_ns, 946_684_800 * 1_000_000_000);
     assert_eq!(time.syscall_latency, SimDuration::from_ns(1_000));
     assert_eq!(time.vdso_latency, SimDuration::from_ns(1_000));
-    assert_eq!(time.emulate_tsc, EmulateTsc::Always);
+    assert_eq!(time.emulate_tsc, EmulateTsc::Auto);
     assert!(!time.is_strict);
     assert_eq!(time.watchdog, Some(Duration::from_secs(1)));
     assert_eq!(time.watchdog_quantum, SimDuration::from_secs(1));
@@ -168,8 +170,41 @@ fn every_key_arrives_and_each_unused_one_is_told_once() {
         "{file}:18:3: experimental.host_heartbeat_interval has no effect here: hosts log no heartbeats of their own"
     );
     assert_eq!(told[0], first);
-    assert_eq!(told.len(), 33 + 1, "{told:#?}");
-    assert!(told.iter().filter(|warning| warning.contains("pcap_enabled")).count() == 1);
+    assert_eq!(told.len(), 33, "{told:#?}");
+}
+
+#[test]
+fn faults_are_said_at_one_place() {
+    let (scenario, warnings) = load("faults");
+    assert_eq!(warnings, []);
+    let at = |seconds: u64| SimTime::from_ns(seconds * SECOND);
+    let ms = |count: u64| SimDuration::from_ns(count * 1_000_000);
+    let fault =
+        |from: u64, until: Option<u64>, kind| Fault { at: at(from), until: until.map(at), kind };
+    let link = |target, latency, jitter, loss: f64| FaultKind::Link {
+        source: 0,
+        target,
+        latency,
+        jitter,
+        packet_loss: Some(loss),
+    };
+    let kill = |signal| FaultKind::Kill { host: "bob".into(), process: 0, signal };
+    let sets = vec![vec!["alice".to_owned(), "bob".to_owned()], vec!["carol".to_owned()]];
+    let expected = [
+        fault(10, Some(15), link(1, Some(ms(50)), Some(ms(1)), 0.1)),
+        fault(20, Some(520), FaultKind::Cut { source: 1, target: 0 }),
+        fault(30, Some(40), FaultKind::Partition(sets)),
+        fault(40, Some(45), FaultKind::Crash { host: "alice".into() }),
+        fault(50, Some(52), kill(15)),
+        fault(55, None, kill(9)),
+        fault(0, None, link(0, None, None, 1.0)),
+    ];
+    assert_eq!(scenario.faults, expected);
+    let jump = |seconds, by_ns| ClockJump { at: at(seconds), by_ns };
+    let jumps = &scenario.host("bob").unwrap().clock.jumps;
+    assert_eq!(jumps, &[jump(60, -3_000_000_000), jump(70, 1_000_000_000)]);
+    let both: Vec<usize> = scenario.network.graph.edges_between(1, 0).collect();
+    assert_eq!(both, [1, 2], "they lead both ways");
 }
 
 #[test]

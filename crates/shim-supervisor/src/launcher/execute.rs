@@ -13,11 +13,12 @@
 
 use std::cell::Cell;
 use std::ffi::{c_char, c_int, c_void};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::ptr;
 
 use rustix::mm::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
 use rustix::process::Signal;
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use shim_abi::process::FIRST_HIDDEN_DESCRIPTOR;
 
 use super::process::{Received, reap};
@@ -111,6 +112,7 @@ struct NewProcess<'a> {
     program: *const c_char,
     argv: *const *const c_char,
     envp: *const *const c_char,
+    view: Option<&'a OwnedFd>,
     directory: &'a OwnedFd,
     handoff: &'a OwnedFd,
     streams: [Option<&'a OwnedFd>; 3],
@@ -128,8 +130,9 @@ pub(super) fn execute(
     let mut fds = fds.iter().flatten();
     let incomplete = (Stage::Order, libc::EINVAL);
     let file = fds.next().ok_or(incomplete)?;
-    let directory = fds.next().ok_or(incomplete)?;
     let handoff = fds.next().ok_or(incomplete)?;
+    let directory = fds.next().ok_or(incomplete)?;
+    let view = if plan.has_view { Some(fds.next().ok_or(incomplete)?) } else { None };
     let mut streams = [None; 3];
     for (n, stream) in streams.iter_mut().enumerate() {
         if plan.streams & 1 << n != 0 {
@@ -141,6 +144,7 @@ pub(super) fn execute(
         program: strings.at(plan.program_offset as usize),
         argv: strings.at(0),
         envp: strings.at(plan.envp_word as usize * size_of::<usize>()),
+        view,
         directory,
         handoff,
         streams,
@@ -190,6 +194,10 @@ fn prepare(new: &NewProcess<'_>) -> rustix::io::Result<()> {
     if rustix::process::getppid() != new.setting.launcher {
         // The launcher died before the line above: nobody is left to be told.
         return Err(rustix::io::Errno::SRCH);
+    }
+    if let Some(view) = new.view {
+        // Root and working directory become the namespace's root. They are shared with nobody: CLONE_FS is not set.
+        move_into_link_name_space(view.as_fd(), Some(LinkNameSpaceType::Mount))?;
     }
     rustix::process::fchdir(new.directory)?;
     let [input, output, error] = new.streams;

@@ -37,10 +37,10 @@ const STACK_BYTES: u64 = 8 * 1024 * 1024;
 /// Descriptors that came with an order.
 pub(super) type Received = [Option<OwnedFd>; MAX_DESCRIPTORS_SENT];
 
-/// Make the launcher; the result is its pidfd. Call with all signals blocked.
+/// Make the launcher; the result is its process id and its pidfd. Call with all signals blocked.
 ///
 /// `socket` is the launcher's end, `simulator` a pidfd of this process; both have numbers from 3 up.
-pub(super) fn start(socket: &OwnedFd, simulator: &OwnedFd) -> io::Result<OwnedFd> {
+pub(super) fn start(socket: &OwnedFd, simulator: &OwnedFd) -> io::Result<(u32, OwnedFd)> {
     let mut pidfd: libc::c_int = -1;
     // No exit signal in the flags' low byte.
     let flags = libc::CLONE_PIDFD as libc::c_long;
@@ -51,7 +51,7 @@ pub(super) fn start(socket: &OwnedFd, simulator: &OwnedFd) -> io::Result<OwnedFd
         -1 => Err(io::Error::last_os_error()),
         0 => serve(socket.as_raw_fd(), simulator.as_raw_fd()),
         // SAFETY: CLONE_PIDFD stored a descriptor that nobody else knows.
-        _ => Ok(unsafe { OwnedFd::from_raw_fd(pidfd) }),
+        _ => Ok((pid as u32, unsafe { OwnedFd::from_raw_fd(pidfd) })),
     }
 }
 

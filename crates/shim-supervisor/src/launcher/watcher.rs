@@ -11,7 +11,7 @@ use rustix::net::{RecvFlags, recv};
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 
 use super::wire::{MESSAGE_BYTES, Order, Report};
-use super::{ExitStatus, NativePid, Office, send_order};
+use super::{ExitStatus, LeftBehind, NativePid, Office, send_order};
 
 /// Serve until the launcher is gone.
 pub(super) fn watch(office: &Office) {
@@ -33,6 +33,7 @@ pub(super) fn watch(office: &Office) {
 
 fn take(office: &Office, report: Report) {
     let mut state = office.lock();
+    let mut is_free = None;
     match report {
         Report::Ready { descriptor_limit, is_layout_fixed } => {
             state.offer = Some((descriptor_limit, is_layout_fixed));
@@ -46,8 +47,12 @@ fn take(office: &Office, report: Report) {
         }
         Report::Failed { stage, errno } => state.answer = Some(Err((stage, errno))),
         Report::Ended { pid, code, status } => {
-            if let Some(life) = NativePid::new(pid).and_then(|pid| state.guests.remove(&pid)) {
-                life.finish(ExitStatus::from_wait(code, status));
+            let status = ExitStatus::from_wait(code, status);
+            if let Some(pid) = NativePid::new(pid) {
+                match state.guests.remove(&pid) {
+                    Some(life) => life.finish(status),
+                    None => is_free = state.stranger_ended(pid, status),
+                }
             }
             // Whether it was one of ours or not: the launcher reports nothing else before this. If it
             // is gone, the next receive says so.
@@ -55,6 +60,7 @@ fn take(office: &Office, report: Report) {
         }
     }
     drop(state);
+    drop(is_free);
     office.changed.notify_all();
 }
 
@@ -63,7 +69,9 @@ fn close(office: &Office) {
     let mut state = office.lock();
     state.is_closed = true;
     let guests = std::mem::take(&mut state.guests);
+    let left_behind = std::mem::take(&mut state.left_behind);
     drop(state);
+    left_behind.iter().for_each(LeftBehind::abandon);
     office.changed.notify_all();
     for life in guests.values() {
         life.finish(ExitStatus::Lost);

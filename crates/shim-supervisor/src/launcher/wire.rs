@@ -7,12 +7,13 @@
 /// Size of a message.
 pub(super) const MESSAGE_BYTES: usize = 32;
 /// Most descriptors beside a message.
-pub(super) const MAX_DESCRIPTORS_SENT: usize = 6;
+pub(super) const MAX_DESCRIPTORS_SENT: usize = 7;
 
 /// The simulator to the launcher.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Order {
-    /// Start a guest. Descriptors: strings, working directory, hand-off, then the open standard streams.
+    /// Start a guest. Descriptors: strings, hand-off, working directory, the mount namespace if it has one of its own,
+    /// then the open standard streams.
     Spawn(Plan),
     /// The end of this process was noted: reap it.
     Bury {
@@ -28,6 +29,8 @@ pub(super) struct Plan {
     pub(super) table_words: u32,
     pub(super) envp_word: u32,
     pub(super) program_offset: u32,
+    /// Whether it gets another mount namespace.
+    pub(super) has_view: bool,
     /// Bit `n`: standard stream `n` is among the descriptors.
     pub(super) streams: u32,
 }
@@ -110,7 +113,7 @@ impl Order {
                 plan.envp_word,
                 plan.program_offset,
                 plan.streams,
-                0,
+                plan.has_view.into(),
                 0,
             ],
             Order::Bury { pid } => [2, pid as u32, 0, 0, 0, 0, 0, 0],
@@ -118,7 +121,7 @@ impl Order {
     }
 
     pub(super) fn from_bytes(bytes: &[u8]) -> Option<Order> {
-        let [tag, a, b, c, d, e, ..] = from_bytes(bytes)?;
+        let [tag, a, b, c, d, e, f, ..] = from_bytes(bytes)?;
         Some(match tag {
             1 => Order::Spawn(Plan {
                 len_bytes: a,
@@ -126,6 +129,7 @@ impl Order {
                 envp_word: c,
                 program_offset: d,
                 streams: e,
+                has_view: f != 0,
             }),
             2 => Order::Bury { pid: a as i32 },
             _ => return None,
@@ -178,6 +182,7 @@ mod tests {
             envp_word: 3,
             program_offset: u32::MAX,
             streams: 5,
+            has_view: true,
         };
         for order in [Order::Spawn(plan), Order::Bury { pid: i32::MAX }] {
             assert_eq!(Order::from_bytes(&order.to_bytes()), Some(order));

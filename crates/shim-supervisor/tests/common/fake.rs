@@ -10,6 +10,8 @@
 //! simulator asks for.
 #![allow(unsafe_code)]
 
+pub mod family;
+
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -69,6 +71,7 @@ pub fn enter() {
         "compute-and-call" => guest.compute(false, true),
         "served" => guest.compute(true, false),
         "wait-long" => guest.wait_long(),
+        "parent" => guest.be_parent(),
         _ => 99,
     })
 }
@@ -87,6 +90,7 @@ impl Futex<AtomicU32> for Sleep {
     }
 }
 
+#[derive(Clone, Copy)]
 pub struct FakeGuest {
     simulator: u32,
     files: [u32; 2],
@@ -95,6 +99,9 @@ pub struct FakeGuest {
     process: &'static ProcessBlock,
     thread: &'static ThreadBlock,
 }
+
+// SAFETY: the addresses in it are the process's, and what stands there is made of atomics.
+unsafe impl Send for FakeGuest {}
 
 fn map(simulator: u32, fd: u32, len: usize, is_writable: bool) -> *mut u8 {
     let path = format!("/proc/{simulator}/fd/{fd}");
@@ -181,6 +188,10 @@ impl FakeGuest {
                     })
                     .unwrap();
                     return result;
+                }
+                Reply::AddThread { process_index, thread_index } => {
+                    let result = self.make(process_index, thread_index, args[0]);
+                    reply = self.call(&Request::AddThreadRes { result }).unwrap();
                 }
                 reply => panic!("{reply:?}"),
             }

@@ -15,7 +15,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use shim_abi::clock::Rate;
-use shim_abi::manager::EmulateTsc;
+use shim_abi::manager::{EmulateTsc, Patching};
 use shim_supervisor::{
     Command, Event, ExitStatus, Guest, HostMemory, HostSettings, Identity, Launcher, Library,
     ManagerSettings,
@@ -78,6 +78,7 @@ pub fn memory() -> Arc<HostMemory> {
         syscall_latency_ns: 1_000,
         vdso_latency_ns: 10,
         emulate_tsc: EmulateTsc::Never,
+        patching: Patching::Off,
     };
     let host = HostSettings {
         host_id: 0,
@@ -98,7 +99,7 @@ pub fn memory() -> Arc<HostMemory> {
         kernel_version: "#1".into(),
         domainname: "(none)".into(),
     };
-    Arc::new(HostMemory::new(&library(), &manager, &host).unwrap())
+    Arc::new(HostMemory::new(&library(), &manager, &host, None).unwrap())
 }
 
 /// Who a guest is.
