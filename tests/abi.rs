@@ -29,6 +29,7 @@ fn build(tree: &Path, release: bool, environment: &[(&str, &str)]) -> Result<Pat
         .current_dir(tree)
         // Types are compared by what the compiler tells debuggers.
         .env("CARGO_PROFILE_RELEASE_DEBUG", "2")
+        .env("CARGO_PROFILE_DEV_DEBUG", "2")
         .env_remove("SHIM_TEST_SYMVER")
         .envs(environment.iter().copied())
         .output()

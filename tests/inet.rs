@@ -221,5 +221,6 @@ fn receivers_learn_of_losses_times_and_targets() {
 #[test]
 fn datagrams_are_put_together_and_cut() {
     assert_part("inet_options", "corks", "one datagram: 0 6");
+    assert_part("inet_options", "cuts", "fits, does not: 1232 -90");
     assert_part("inet_options", "segments", "they come: 1000 1000 1000 500 -11");
 }

@@ -280,9 +280,37 @@ static void targets(void) {
             in_text((void *)CMSG_DATA(it), 28, own_port(c)));
 }
 
+/* What may be cut, and how small: the sizes count headers of 40 bytes, and 8 of UDP. */
+static void cuts(void) {
+    int a = made(AF_INET6, SOCK_DGRAM), b = made(AF_INET6, SOCK_DGRAM), s = made(AF_INET, SOCK_DGRAM);
+    BIND(a, "::1", 0);
+    int port = own_port(a);
+    TRY("before a peer", number(b, IPPROTO_IPV6, IPV6_MTU));
+    for (int mtu = 1279; mtu < 1283; mtu++)
+        TRY("as small as", choose(b, IPPROTO_IPV6, IPV6_MTU, mtu));
+    EACH("odd", choose(b, IPPROTO_IPV6, IPV6_MTU, -1), choose(b, IPPROTO_IPV6, IPV6_MTU, 70000), choose(b, IPPROTO_IPV6, IPV6_MTU, 1),
+         choose(s, IPPROTO_IPV6, IPV6_MTU, 1280), got(setsockopt(b, IPPROTO_IPV6, IPV6_MTU, big, 2)));
+    TRY("least", choose(b, IPPROTO_IPV6, IPV6_MTU, 1280));
+    TRY("cut", SENDTO(b, big, 3000, 0, "::1", port));
+    TRY("comes whole", got(recv(a, big, sizeof big, MSG_DONTWAIT)));
+    TRY("not to be cut", choose(b, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DO));
+    EACH("fits, does not", SENDTO(b, big, 1232, 0, "::1", port), SENDTO(b, big, 1233, 0, "::1", port));
+    TRY("may be cut", choose(b, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_WANT));
+    TRY("not by this host", choose(b, IPPROTO_IPV6, 62 /* IPV6_DONTFRAG */, 1));
+    EACH("fits, does not", SENDTO(b, big, 1232, 0, "::1", port), SENDTO(b, big, 1233, 0, "::1", port));
+    TRY("as the interface has it", choose(b, IPPROTO_IPV6, IPV6_MTU, 0));
+    EACH("fits, does not", SENDTO(b, big, 65480, 0, "::1", port), SENDTO(b, big, 65500, 0, "::1", port));
+    CONNECT(b, "::1", port);
+    TRY("to a peer", number(b, IPPROTO_IPV6, IPV6_MTU));
+    EACH("of IPv4", number(s, IPPROTO_IP, IP_MTU), choose(s, IPPROTO_IP, IP_MTU, 1280));
+    while (recv(a, big, sizeof big, MSG_DONTWAIT) > 0)
+        ;
+}
+
 static const struct part parts[] = {
     {"lingers", lingers}, {"looks", looks},       {"losses", losses},   {"stamps", stamps},
-    {"corks", corks},     {"segments", segments}, {"targets", targets}, {NULL, NULL},
+    {"corks", corks},     {"segments", segments}, {"targets", targets}, {"cuts", cuts},
+    {NULL, NULL},
 };
 
 int main(int count, char **words) { return run_parts(parts, count, words); }

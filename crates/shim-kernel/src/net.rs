@@ -39,7 +39,7 @@ use tcp::{Segment, Sequence, State, Tcp};
 
 use crate::config::Config;
 use crate::socket::SocketId;
-use interfaces::NETWORK_MTU;
+use interfaces::{LOOPBACK_MTU, NETWORK_MTU};
 
 /// Bytes of headers before a segment's.
 const V4_HEADERS_BYTES: usize = 40;
@@ -162,6 +162,11 @@ impl Network {
     pub(crate) fn segment_bytes_to(&self, target: IpAddr) -> usize {
         let headers = if target.is_ipv4() { V4_HEADERS_BYTES } else { V6_HEADERS_BYTES };
         self.datagram_bytes_to(target) - headers
+    }
+
+    /// What the interface carries that leads to an address.
+    pub(crate) fn mtu_to(&self, target: IpAddr) -> u32 {
+        if self.leads_to(target) { NETWORK_MTU } else { LOOPBACK_MTU }
     }
 
     /// What a datagram may be long that goes to an address in one piece.
@@ -383,7 +388,7 @@ impl Network {
             let (source_port, target_port) = (local.port, remote.port);
             let body = Body::Tcp { source_port, target_port, segment };
             let (source, target) = (local.ip, remote.ip);
-            self.send(Packet { source, target, hops: 64, class: 0, body });
+            self.send(Packet { source, target, hops: 64, class: 0, most_bytes: 0, body });
         }
     }
 }

@@ -60,7 +60,7 @@ impl Kernel {
         for segment in connection.tcp.take_output() {
             let bytes = segment.bytes.len();
             let body = Body::Tcp { source_port, target_port, segment };
-            let packet = Packet { source, target, hops, class, body };
+            let packet = Packet { source, target, hops, class, most_bytes: 0, body };
             if is_to_another {
                 let left = network.outside.send(now, &packet).unwrap_or(now);
                 connection.in_device.push_back((left, bytes));

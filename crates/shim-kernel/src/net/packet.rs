@@ -24,10 +24,18 @@ pub(crate) struct Packet {
     pub(crate) hops: u8,
     /// Type of service, or traffic class.
     pub(crate) class: u8,
+    /// No part of it may be longer when it is cut for an interface: IPV6_MTU; 0: what the interface carries.
+    pub(crate) most_bytes: u16,
     pub(crate) body: Body,
 }
 
 impl Packet {
+    /// How long a part may be that an interface carries which takes `mtu` bytes at most.
+    pub(crate) fn most_bytes_by(&self, mtu: u32) -> usize {
+        let most = if self.most_bytes > 0 { mtu.min(self.most_bytes.into()) } else { mtu };
+        most as usize
+    }
+
     /// How much of it is the program's.
     pub(crate) fn body_bytes(&self) -> usize {
         match &self.body {

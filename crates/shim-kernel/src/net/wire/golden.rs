@@ -256,7 +256,7 @@ fn large_datagrams_are_cut_and_joined_as_by_linux() {
             false => ["fd00::1", "fd00::2"],
         }
         .map(|text| text.parse().unwrap());
-        let sent = Packet { source, target, hops: 64, class: 0, body };
+        let sent = Packet { source, target, hops: 64, class: 0, most_bytes: 0, body };
         let written = write(&sent, identification, MTU);
         let lengths: Vec<usize> = written.iter().map(Vec::len).collect();
         assert_eq!(lengths, if is_v4 { vec![1500, 1500, 68] } else { vec![1496, 1496, 160] });

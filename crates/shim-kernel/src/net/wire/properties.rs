@@ -111,7 +111,7 @@ prop_compose! {
         body in body(most),
         trouble in prop::option::weighted(0.3, prop::sample::select(&TROUBLES[..])),
     ) -> Packet {
-        let packet = Packet { source, target, hops, class, body };
+        let packet = Packet { source, target, hops, class, most_bytes: 0, body };
         let about = |trouble| {
             let datagram = write(&packet, 0, usize::MAX).pop()?;
             let error = error_about(&datagram, trouble, target)?;
@@ -213,7 +213,7 @@ fn parts(is_v4: bool) -> (Vec<Vec<u8>>, Packet) {
     .map(|text| text.parse().unwrap());
     let bytes = (0..24).collect();
     let body = Body::Udp { source_port: 1, target_port: 2, is_lite: false, bytes };
-    let packet = Packet { source, target, hops: 9, class: 0, body };
+    let packet = Packet { source, target, hops: 9, class: 0, most_bytes: 0, body };
     (write(&packet, 77, if is_v4 { 28 } else { 56 }).into_vec(), packet)
 }
 
@@ -325,7 +325,7 @@ fn nobody_complains_about_complaints_or_to_many() {
         let (source, target) = (source.parse().unwrap(), target.parse().unwrap());
         let body =
             Body::Udp { source_port: 1, target_port: 2, is_lite: false, bytes: [0; 99].to_vec() };
-        Packet { source, target, hops: 1, class: 0, body }
+        Packet { source, target, hops: 1, class: 0, most_bytes: 0, body }
     };
     let told = |packet: &Packet, mtu: usize, part: usize, trouble| {
         let from = if packet.source.is_ipv4() { from } else { "fd00::9".parse().unwrap() };

@@ -75,7 +75,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Arrival, Malformed> {
         _ => return Ok(Arrival::Unspoken),
     };
     let (hops, class) = (head.hops, head.class);
-    Ok(Arrival::Packet(Packet { source, target, hops, class, body }))
+    Ok(Arrival::Packet(Packet { source, target, hops, class, most_bytes: 0, body }))
 }
 
 /// Whether a sum over something and its checksum comes out right.

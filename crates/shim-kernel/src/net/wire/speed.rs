@@ -38,7 +38,7 @@ fn speed() {
         let udp = Body::Udp { source_port: 1, target_port: 2, is_lite: false, bytes };
         for (name, body) in [("TCP", tcp), ("UDP", udp)] {
             let (source, target) = (source.parse().unwrap(), target.parse().unwrap());
-            let packet = Packet { source, target, hops: 64, class: 0, body };
+            let packet = Packet { source, target, hops: 64, class: 0, most_bytes: 0, body };
             let written = write(&packet, 1, 1500).pop().unwrap();
             let to_write = measure(|| _ = black_box(write(black_box(&packet), 1, 1500)));
             let to_read = measure(|| _ = black_box(read(black_box(&written))));

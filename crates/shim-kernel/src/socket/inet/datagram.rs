@@ -111,6 +111,8 @@ impl Context<'_> {
         }
         let most = self.kernel.sockets.network.datagram_bytes_to(target.ip);
         let inet = self.kernel.sockets.inet(call.socket)?;
+        let most_bytes = inet.options.most_bytes(is_v4);
+        let most = if most_bytes > 0 { most.min(most_bytes.into()) } else { most };
         if segment_bytes.is_none()
             && inet.options.is_never_cut(is_v4)
             && bytes + inet.headers_bytes(is_v4) > most
@@ -125,7 +127,7 @@ impl Context<'_> {
             true => read_echo(&bytes, source_port, is_v4)?,
             false => Body::Udp { source_port, target_port, is_lite, bytes: bytes.into_vec() },
         };
-        let packet = Packet { source, target: target.ip, hops, class, body };
+        let packet = Packet { source, target: target.ip, hops, class, most_bytes, body };
         let whole = Corked { packet, segment_bytes, comes_back };
         let inet = self.kernel.sockets.inet_mut(call.socket)?;
         if !is_echo && (call.has(libc::MSG_MORE) || inet.options.is_datagram_corked()) {

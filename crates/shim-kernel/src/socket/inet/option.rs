@@ -39,6 +39,8 @@ pub(super) const IPV6_HOPLIMIT: i32 = 52;
 pub(super) const IPV6_RECVTCLASS: i32 = 66;
 pub(super) const IPV6_TCLASS: i32 = 67;
 const IPV6_DONTFRAG: i32 = 62;
+/// What every interface carries that carries IPv6.
+const V6_MIN_MTU: i32 = 1280;
 const IP_PMTUDISC_INTERFACE: i32 = 4;
 const IPV6_AUTOFLOWLABEL: i32 = 70;
 pub(super) const IPV6_RECVORIGDSTADDR: i32 = 74;
@@ -100,6 +102,7 @@ const ROWS: &[Row] = &[
     number(IPV6, libc::IPV6_MULTICAST_HOPS, 1, -1..=255),
     switch(IPV6, libc::IPV6_MULTICAST_LOOP, 1),
     number(IPV6, libc::IPV6_MTU_DISCOVER, 1, 0..=5),
+    number(IPV6, libc::IPV6_MTU, 0, 0..=i32::MAX),
     switch(IPV6, IPV6_RECVERR, 0),
     switch(IPV6, IPV6_RECVPKTINFO, 0),
     switch(IPV6, IPV6_RECVHOPLIMIT, 0),
@@ -200,13 +203,19 @@ impl InetOptions {
             false => self.is_on(IPV6, libc::IPV6_MTU_DISCOVER),
         }
     }
-    /// Whether what it sends may not be cut: IP_PMTUDISC_DO, IP_PMTUDISC_PROBE, IP_PMTUDISC_INTERFACE.
+    /// Whether what it sends may not be cut: IP_PMTUDISC_DO, IP_PMTUDISC_PROBE, IP_PMTUDISC_INTERFACE; IPV6_DONTFRAG.
     pub(super) fn is_never_cut(&self, is_v4: bool) -> bool {
         let how = match is_v4 {
             true => self.value(IP, libc::IP_MTU_DISCOVER),
             false => self.value(IPV6, libc::IPV6_MTU_DISCOVER),
         };
         (libc::IP_PMTUDISC_DO..=IP_PMTUDISC_INTERFACE).contains(&how)
+            || !is_v4 && self.is_on(IPV6, IPV6_DONTFRAG)
+    }
+    /// How long the parts may be into which what it sends is cut: IPV6_MTU; 0: as long as the interface allows.
+    pub(super) fn most_bytes(&self, is_v4: bool) -> u16 {
+        let most = if is_v4 { 0 } else { self.value(IPV6, libc::IPV6_MTU) };
+        u16::try_from(most).unwrap_or(0)
     }
     /// Whether what it sends to groups comes back to this machine.
     pub(super) fn hears_itself(&self, is_v4: bool) -> bool {
@@ -302,6 +311,7 @@ impl Context<'_> {
             (IP, libc::IP_TTL) => value == 0,
             (TCP, libc::TCP_MAXSEG) => value != 0 && value < MIN_SEGMENT_BYTES,
             (IPV6, libc::IPV6_V6ONLY) => inet.port != 0,
+            (IPV6, libc::IPV6_MTU) => value != 0 && value < V6_MIN_MTU,
             _ => false,
         };
         if is_forbidden || !row.values.contains(&value) {
@@ -381,11 +391,9 @@ impl Context<'_> {
                 i32::from(is_on).to_le_bytes().to_vec()
             }
             (IP, libc::IP_MTU) | (IPV6, libc::IPV6_MTU) => {
-                if inet.remote.is_none() {
-                    return Err(Errno::ENOTCONN);
-                }
-                const LOOPBACK_MTU: i32 = 65_536;
-                LOOPBACK_MTU.to_le_bytes().to_vec()
+                let remote = inet.remote.ok_or(Errno::ENOTCONN)?;
+                let mtu = self.kernel.sockets.network.mtu_to(remote.ip);
+                mtu.to_le_bytes().to_vec()
             }
             _ => {
                 let row = row(level, option).ok_or(Errno::ENOPROTOOPT)?;

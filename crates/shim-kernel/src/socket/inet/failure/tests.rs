@@ -94,7 +94,7 @@ impl Bench {
             V4 => Ipv4Addr::LOCALHOST.into(),
             _ => Ipv6Addr::LOCALHOST.into(),
         };
-        let lost = Packet { source: ip, target: ip, hops: 1, class: 0, body };
+        let lost = Packet { source: ip, target: ip, hops: 1, class: 0, most_bytes: 0, body };
         let error = icmp::error_about_packet(&lost, trouble, router(family == V4)).unwrap();
         self.kernel.sockets.network.send(error);
         self.kernel.settle_network(NOW);
