@@ -148,6 +148,7 @@ fn threads_inherit_rounding_and_masks() {
 
 #[test]
 fn threads_have_numbers_and_names() {
+    assert_part("thread_life", "baptisms", "without a name 0");
     assert_part("thread_life", "identities", "tgkill itself as a process = -3");
 }
 

@@ -276,9 +276,7 @@ fn share(
     if result < 0 {
         place::give_back(place);
     } else {
-        if !wanted.has(libc::CLONE_THREAD) {
-            note_native_pid(process, result);
-        }
+        note_native_ids(wanted, process, thread, result);
         *child_place = Some(place);
     }
     forward::Made::Child(result)
@@ -299,7 +297,7 @@ fn copy(
     // SAFETY: without a stack and without CLONE_VM this is fork(2): both go on here, each in its own memory.
     let result = unsafe { arch::syscall(nr::clone.into(), [flags, 0, 0, 0, wanted.tls, 0]) };
     if result != 0 {
-        note_native_pid(process, result);
+        note_native_ids(wanted, process, thread, result);
         return forward::Made::Child(result);
     }
     slot.process.set(process);
@@ -317,9 +315,13 @@ fn copy(
     forward::Made::Here
 }
 
-/// The child stores its native number itself, in its own time: whoever looks at it before must find the same.
-fn note_native_pid(process: &ProcessBlock, result: i64) {
-    if result > 0 {
+/// The child stores its native numbers itself, in its own time: whoever looks at it before must find the same.
+fn note_native_ids(wanted: Wanted, process: &ProcessBlock, thread: &ThreadBlock, result: i64) {
+    if result <= 0 {
+        return;
+    }
+    thread.native_tid.store(result as u32, Relaxed);
+    if !wanted.has(libc::CLONE_THREAD) {
         process.native_pid.store(result as u32, Relaxed);
     }
 }

@@ -296,6 +296,21 @@ static void identities(void) {
     TRY("a thread that is none", raw(SYS_tgkill, first, 1 << 29, 0));
 }
 
+/* Threads are named by others before they have run. */
+static void baptisms(void) {
+    enum { COUNT = 64 };
+    pthread_t threads[COUNT];
+    int unnamed = 0;
+    for (int i = 0; i < COUNT; i++) {
+        threads[i] = start(wait_for_go, NULL);
+        unnamed += pthread_setname_np(threads[i], "young") != 0;
+    }
+    set(&go);
+    for (int i = 0; i < COUNT; i++)
+        pthread_join(threads[i], NULL);
+    say("without a name %d", unnamed);
+}
+
 static mtx_t mtx;
 static cnd_t cnd;
 static tss_t tss;
@@ -340,6 +355,7 @@ static void c11(void) {
 
 int main(int count, char **words) {
     const struct part parts[] = {{"joins", joins},       {"stacks", stacks}, {"specifics", specifics},   {"locals", locals},
-                 {"rounding", rounding}, {"masks", masks},   {"identities", identities}, {"c11", c11}, {NULL, NULL}};
+                 {"rounding", rounding}, {"masks", masks},   {"identities", identities}, {"baptisms", baptisms},
+                 {"c11", c11},           {NULL, NULL}};
     return run_part(parts, count, words);
 }

@@ -67,7 +67,7 @@ pub struct ProcessBlock {
     pub group: AtomicU32,
     /// Virtual session. Written by the simulator.
     pub session: AtomicU32,
-    /// Native process id. Written by the guest at its start.
+    /// Native process id. Written by whoever made the process, and by itself at its start.
     pub native_pid: AtomicU32,
     /// Number of images that have started in this process: 1 after the first. Written by the guest.
     pub images: AtomicU32,

@@ -36,7 +36,7 @@ pub struct ThreadBlock {
     pub header: BlockHeader,
     /// Virtual thread id. Written by the simulator before the start.
     pub tid: AtomicU32,
-    /// Native thread id. Written by the guest at its start.
+    /// Native thread id. Written by whoever made the thread, and by itself at its start.
     pub native_tid: AtomicU32,
     /// Index of the process's block in the host's region. Written by the simulator.
     pub process_index: AtomicU32,
