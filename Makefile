@@ -2,7 +2,7 @@
 # always separate cargo calls: cargo unifies features over what it builds in one call, and a feature of the
 # simulator that asks a shared crate for the standard library would break the guest.
 #
-#   make          build libshim.so, libshim-preload.so and the command `shim`, in release mode
+#   make          build libshim.so, libshim-preload.so, libshim-supervisor.so and the command `shim`, in release mode
 #   make test     build, check and test everything (what .ci/run calls)
 #   make check    formatting, lints, documentation
 #   make demo     real programs through days of simulated time, and a scenario with three hosts
@@ -12,7 +12,7 @@
 #                 lines of the first table whose title has one of these words
 #   make install  libraries, archive, headers, files for pkg-config and CMake, manual pages, `shim` and its
 #                 completions, under PREFIX (and DESTDIR); `make uninstall` removes them
-#   make deb      Debian packages libshim1, libshim-dev and libshim-tools, in target/deb
+#   make deb      Debian packages libshim1, libshim-supervisor1, libshim-dev and libshim-tools, in target/deb
 
 CARGO ?= cargo
 # Cargo.lock is part of the source: nothing may change it on the way.
@@ -25,6 +25,7 @@ INCLUDEDIR ?= $(PREFIX)/include
 BINDIR ?= $(PREFIX)/bin
 PKGCONFIGDIR ?= $(LIBDIR)/pkgconfig
 CMAKEDIR ?= $(LIBDIR)/cmake/shim
+SUPERVISORCMAKEDIR ?= $(LIBDIR)/cmake/shim-supervisor
 MANDIR ?= $(PREFIX)/share/man
 BASHDIR ?= $(PREFIX)/share/bash-completion/completions
 ZSHDIR ?= $(PREFIX)/share/zsh/site-functions
@@ -48,8 +49,9 @@ archive:
 	$(CARGO) rustc $(CARGOFLAGS) --release -p shim --crate-type staticlib --target-dir $(TARGET)/archive
 	sh build/archive.sh $(TARGET)/archive/release/libshim.a src/shim.map $(RELEASE)/libshim.a
 
+# What runs in the simulator: the command, and the library for simulators in other languages.
 command:
-	$(CARGO) build $(CARGOFLAGS) --release -p shim-cli
+	$(CARGO) build $(CARGOFLAGS) --release -p shim-cli -p shim-supervisor-c
 
 # The tests use what `all` has built instead of building it again.
 test: all check
@@ -84,21 +86,28 @@ clean:
 
 # Builds nothing, so that it can be run as root: `make`, then `make install`.
 install:
-	test -f $(RELEASE)/libshim.so -a -f $(RELEASE)/libshim_preload.so -a -f $(RELEASE)/libshim.a -a -f $(RELEASE)/shim || { echo "run make first" >&2; false; }
+	for file in libshim.so libshim_preload.so libshim.a libshim_supervisor_c.so shim; do \
+	    test -f $(RELEASE)/$$file || { echo "$$file is not built: run make first" >&2; exit 1; }; done
 	$(INSTALL) -d $(DESTDIR)$(LIBDIR) $(DESTDIR)$(INCLUDEDIR)/shim $(DESTDIR)$(PKGCONFIGDIR) \
-	    $(DESTDIR)$(CMAKEDIR) $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man3 $(DESTDIR)$(MANDIR)/man7
+	    $(DESTDIR)$(CMAKEDIR) $(DESTDIR)$(SUPERVISORCMAKEDIR) $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man3 $(DESTDIR)$(MANDIR)/man7
 	$(INSTALL) -m 755 $(RELEASE)/libshim.so $(DESTDIR)$(LIBDIR)/libshim.so.$(VERSION)
 	ln -sf libshim.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libshim.so.1
 	ln -sf libshim.so.1 $(DESTDIR)$(LIBDIR)/libshim.so
 	$(INSTALL) -m 755 $(RELEASE)/libshim_preload.so $(DESTDIR)$(LIBDIR)/libshim-preload.so.$(VERSION)
 	ln -sf libshim-preload.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libshim-preload.so.1
+	$(INSTALL) -m 755 $(RELEASE)/libshim_supervisor_c.so $(DESTDIR)$(LIBDIR)/libshim-supervisor.so.$(VERSION)
+	ln -sf libshim-supervisor.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libshim-supervisor.so.1
+	ln -sf libshim-supervisor.so.1 $(DESTDIR)$(LIBDIR)/libshim-supervisor.so
 	$(INSTALL) -m 644 include/shim/*.h $(DESTDIR)$(INCLUDEDIR)/shim/
 	$(INSTALL) -m 644 $(RELEASE)/libshim.a $(DESTDIR)$(LIBDIR)/libshim.a
 	$(FILL_IN) pkgconfig/shim.pc.in > $(DESTDIR)$(PKGCONFIGDIR)/shim.pc
+	$(FILL_IN) pkgconfig/shim-supervisor.pc.in > $(DESTDIR)$(PKGCONFIGDIR)/shim-supervisor.pc
+	$(FILL_IN) pkgconfig/shim-supervisor-config.cmake.in > $(DESTDIR)$(SUPERVISORCMAKEDIR)/shim-supervisor-config.cmake
+	$(FILL_IN) pkgconfig/shim-config-version.cmake.in > $(DESTDIR)$(SUPERVISORCMAKEDIR)/shim-supervisor-config-version.cmake
 	$(FILL_IN) pkgconfig/shim-config.cmake.in > $(DESTDIR)$(CMAKEDIR)/shim-config.cmake
 	$(FILL_IN) pkgconfig/shim-config-version.cmake.in > $(DESTDIR)$(CMAKEDIR)/shim-config-version.cmake
 	$(INSTALL) -m 644 man/*.3 $(DESTDIR)$(MANDIR)/man3/
-	$(INSTALL) -m 644 man/shim.7 $(DESTDIR)$(MANDIR)/man7/
+	$(INSTALL) -m 644 man/*.7 $(DESTDIR)$(MANDIR)/man7/
 	$(INSTALL) -m 755 $(RELEASE)/shim $(DESTDIR)$(BINDIR)/shim
 	$(INSTALL) -d $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(BASHDIR) $(DESTDIR)$(ZSHDIR) $(DESTDIR)$(FISHDIR)
 	$(RELEASE)/shim man $(DESTDIR)$(MANDIR)/man1
@@ -109,15 +118,19 @@ install:
 # Removes what `install` made, and of folders only those that are libshim's own.
 uninstall:
 	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,libshim.a libshim.so libshim.so.1 libshim.so.$(VERSION) \
-	    libshim-preload.so.1 libshim-preload.so.$(VERSION))
+	    libshim-preload.so.1 libshim-preload.so.$(VERSION) \
+	    libshim-supervisor.so libshim-supervisor.so.1 libshim-supervisor.so.$(VERSION))
 	rm -f $(addprefix $(DESTDIR)$(INCLUDEDIR)/shim/,$(notdir $(wildcard include/shim/*.h)))
 	rm -f $(DESTDIR)$(PKGCONFIGDIR)/shim.pc $(DESTDIR)$(CMAKEDIR)/shim-config.cmake \
 	    $(DESTDIR)$(CMAKEDIR)/shim-config-version.cmake
-	rm -f $(addprefix $(DESTDIR)$(MANDIR)/man3/,$(notdir $(wildcard man/*.3))) $(DESTDIR)$(MANDIR)/man7/shim.7
+	rm -f $(DESTDIR)$(PKGCONFIGDIR)/shim-supervisor.pc \
+	    $(addprefix $(DESTDIR)$(SUPERVISORCMAKEDIR)/shim-supervisor-,config.cmake config-version.cmake)
+	rm -f $(addprefix $(DESTDIR)$(MANDIR)/man3/,$(notdir $(wildcard man/*.3))) \
+	    $(addprefix $(DESTDIR)$(MANDIR)/man7/,$(notdir $(wildcard man/*.7)))
 	rm -f $(DESTDIR)$(MANDIR)/man1/shim.1 $(DESTDIR)$(MANDIR)/man1/shim-*.1
 	rm -f $(DESTDIR)$(BINDIR)/shim $(DESTDIR)$(BASHDIR)/shim $(DESTDIR)$(ZSHDIR)/_shim \
 	    $(DESTDIR)$(FISHDIR)/shim.fish
-	-rmdir $(DESTDIR)$(INCLUDEDIR)/shim $(DESTDIR)$(CMAKEDIR)
+	-rmdir $(DESTDIR)$(INCLUDEDIR)/shim $(DESTDIR)$(CMAKEDIR) $(DESTDIR)$(SUPERVISORCMAKEDIR)
 
 # Packages what `make` built.
 deb:

@@ -24,7 +24,7 @@ fn main() {
     }
 
     // The library's major version is that of its C interface, not of the package.
-    let mut arguments = linker::arguments(&out, "libshim.so.1", &map);
+    let mut arguments = linker::arguments(&out, "libshim.so.1", &map, false);
     arguments.extend(["-Wl,-z,nodelete", "-Wl,-z,initfirst", "-Wl,-Bsymbolic"].map(str::to_owned));
     arguments.extend(objects.iter().map(|object| object.display().to_string()));
     for argument in arguments {

@@ -157,27 +157,44 @@ fn complaint(compiler: &[&str], source: &Path, include: &Path) -> String {
 /// A changed constant and a changed type are found by the frozen file.
 #[test]
 fn a_changed_header_is_found() {
-    let frozen = root().join("tests/abi/frozen-0.1.c");
-    for (header, old, new, reason) in [
+    let (guests, simulators) = ("frozen-0.1.c", "frozen-supervisor-0.1.c");
+    for (frozen, header, old, new, reason) in [
         (
+            guests,
             "log.h",
             "#define SHIM_LOG_WARNING 2",
             "#define SHIM_LOG_WARNING 3",
             "SHIM_LOG_WARNING == 2",
         ),
-        ("log.h", "int shim_log(int32_t level", "int shim_log(int64_t level", "shim_log"),
+        (guests, "log.h", "int shim_log(int32_t level", "int shim_log(int64_t level", "shim_log"),
         (
+            guests,
             "api.h",
             "uint64_t shim_simtime_ns(void)",
             "int64_t shim_simtime_ns(void)",
             "shim_simtime_ns",
+        ),
+        (
+            simulators,
+            "host.h",
+            "#define SHIMHOST_KILLED 2",
+            "#define SHIMHOST_KILLED 3",
+            "SHIMHOST_KILLED == 2",
+        ),
+        (
+            simulators,
+            "host.h",
+            "int shimhost_process_count(const struct shimhost *host)",
+            "int shimhost_process_count(struct shimhost *host)",
+            "shimhost_process_count",
         ),
     ] {
         let folder = Folder::new();
         let include = folder.path().join("shim");
         copy(&root().join("include/shim"), &include);
         edit(&include.join(header), old, new);
-        let says = complaint(&["gcc", "-std=c11"], &frozen, folder.path());
+        let says =
+            complaint(&["gcc", "-std=c11"], &root().join("tests/abi").join(frozen), folder.path());
         assert!(says.contains(reason), "{new}: {says}");
     }
 }

@@ -1,20 +1,26 @@
-//! What `libshim.so` offers to the loader, and what it asks of it: nothing.
+//! What `libshim.so` offers to the loader, and what it asks of it: nothing. And what the libraries beside it offer.
 //!
-//! The built library in, read by the tools of binutils; a list of what is wrong out. Always true: map,
-//! headers and library name the same functions, and the object needs no library, no symbol, no writable
+//! The built libraries in, read by the tools of binutils; a list of what is wrong out. Always true: map,
+//! headers and library name the same functions, and the guests' object needs no library, no symbol, no writable
 //! text. Where `syscall` instructions may stand is recorded in `syscall-sites.list` beside; run with
 //! `SHIM_BLESS=1` to record anew. What the functions do is tested elsewhere.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::process::Command;
 
-use shim_testkit::built::{built, library, root};
+use shim_testkit::built::{built, library, root, supervisor};
 
-/// What a tool says about the library.
+/// What a tool says about the guests' library.
 fn tool(program: &str, arguments: &[&str]) -> String {
+    tool_about(library(), program, arguments)
+}
+
+/// What a tool says about a library.
+fn tool_about(library: &Path, program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program)
         .args(arguments)
-        .arg(library())
+        .arg(library)
         .env("LC_ALL", "C")
         .output()
         .unwrap_or_else(|error| panic!("{program} cannot be started: {error}"));
@@ -26,11 +32,25 @@ fn source(path: &str) -> String {
     std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// The functions of the symbol map with their version: (name, node).
-fn mapped() -> BTreeSet<(String, String)> {
+/// The symbol maps of the libraries that have headers: for guests, and for simulators.
+const MAPS: [&str; 2] = ["src/shim.map", "crates/shim-supervisor-c/src/supervisor.map"];
+/// The headers of the library for simulators; all others are the guests'.
+const SUPERVISOR_HEADERS: [&str; 2] = ["supervisor.h", "host.h"];
+
+/// The headers of one of the libraries, by name.
+fn headers(map: &str) -> Vec<String> {
+    let entries = std::fs::read_dir(root().join("include/shim")).expect("they are checked in");
+    let names =
+        entries.map(|it| it.expect("it can be read").file_name().to_string_lossy().into_owned());
+    let is_supervisors = map == MAPS[1];
+    names.filter(|it| SUPERVISOR_HEADERS.contains(&it.as_str()) == is_supervisors).collect()
+}
+
+/// The functions of a symbol map with their version: (name, node).
+fn mapped(map: &str) -> BTreeSet<(String, String)> {
     let mut found = BTreeSet::new();
     let mut node = String::new();
-    for line in source("src/shim.map").lines().map(str::trim).filter(|l| !l.starts_with('#')) {
+    for line in source(map).lines().map(str::trim).filter(|l| !l.starts_with('#')) {
         if let Some(name) = line.strip_suffix(" {") {
             node = name.to_owned();
         } else if let Some(name) = line.strip_suffix(';').filter(|n| n.starts_with(['s', '_'])) {
@@ -41,9 +61,9 @@ fn mapped() -> BTreeSet<(String, String)> {
     found
 }
 
-/// What the library exports: (kind, name, version).
-fn exported() -> Vec<(String, String, String)> {
-    tool("nm", &["-D", "--defined-only"])
+/// What a library exports: (kind, name, version).
+fn exported(library: &Path) -> Vec<(String, String, String)> {
+    tool_about(library, "nm", &["-D", "--defined-only"])
         .lines()
         .map(|line| {
             let mut words = line.split_whitespace().skip(1);
@@ -56,12 +76,11 @@ fn exported() -> Vec<(String, String, String)> {
         .collect()
 }
 
-/// The functions that headers declare.
-fn declared() -> BTreeSet<String> {
+/// The functions that a library's headers declare.
+fn declared(map: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
-    for entry in std::fs::read_dir(root().join("include/shim")).expect("they are checked in") {
-        let name = entry.expect("it can be read").file_name();
-        let text = source(&format!("include/shim/{}", name.to_string_lossy()));
+    for name in headers(map) {
+        let text = source(&format!("include/shim/{name}"));
         let mut rest = without_comments(&text);
         // A declaration is `SHIM_API ... name(...);`, over one or more lines.
         while let Some(at) = rest.find("SHIM_API") {
@@ -156,66 +175,87 @@ fn its_memory_is_protected() {
 
 #[test]
 fn exports_map_and_headers_agree() {
-    let mapped = mapped();
-    let mut exports = BTreeSet::new();
-    for (kind, name, version) in exported() {
-        assert_eq!(kind, "T", "{name} is not a function");
-        assert!(!version.is_empty(), "{name} has no version");
-        exports.insert((name, version));
-    }
-    assert_eq!(exports, mapped, "left: the library, right: src/shim.map");
+    for (map, library) in MAPS.into_iter().zip([library(), supervisor()]) {
+        let mapped = mapped(map);
+        let mut exports = BTreeSet::new();
+        for (kind, name, version) in exported(library) {
+            assert_eq!(kind, "T", "{name} is not a function");
+            assert!(!version.is_empty(), "{name} has no version");
+            exports.insert((name, version));
+        }
+        assert_eq!(exports, mapped, "left: the library, right: {map}");
 
-    let public: BTreeSet<String> =
-        mapped.iter().filter(|(_, node)| node != "SHIM_PRIVATE").map(|(n, _)| n.clone()).collect();
-    assert_eq!(declared(), public, "left: the headers, right: the public nodes of src/shim.map");
-    for (name, node) in &mapped {
-        assert_eq!(name.starts_with('_'), node == "SHIM_PRIVATE", "{name} stands in {node}");
+        let public = mapped.iter().filter(|(_, node)| node != "SHIM_PRIVATE");
+        let public: BTreeSet<String> = public.map(|(name, _)| name.clone()).collect();
+        assert_eq!(declared(map), public, "left: the headers, right: the public nodes of {map}");
+        for (name, node) in &mapped {
+            assert_eq!(name.starts_with('_'), node == "SHIM_PRIVATE", "{name} stands in {node}");
+        }
     }
+}
+
+/// What simulators link: named by its interface's version, with the C library as all that it needs, and never unloaded.
+#[test]
+fn the_supervisor_needs_the_c_library_only() {
+    let dynamic = tool_about(supervisor(), "readelf", &["-dW"]);
+    assert!(dynamic.contains("soname: [libshim-supervisor.so.1]"), "{dynamic}");
+    for line in dynamic.lines().filter(|line| line.contains("(NEEDED)")) {
+        let is_known = ["libc.so.6", "libgcc_s.so.1", "libm.so.6", "ld-linux-x86-64.so.2"]
+            .iter()
+            .any(|name| line.ends_with(&format!("[{name}]")));
+        assert!(is_known, "{line}");
+    }
+    let flags = dynamic.lines().find(|line| line.contains("(FLAGS_1)")).unwrap_or_default();
+    assert!(flags.contains("NOW") && flags.contains("NODELETE"), "{flags}");
+    assert!(!dynamic.contains("TEXTREL"), "{dynamic}");
 }
 
 #[test]
 fn every_function_is_documented() {
-    for entry in std::fs::read_dir(root().join("include/shim")).expect("they are checked in") {
-        let name = entry.expect("it can be read").file_name();
-        let text = source(&format!("include/shim/{}", name.to_string_lossy()));
-        let declarations = text.lines().filter(|line| line.starts_with("SHIM_API")).count();
-        for words in
-            ["Returns:", "Errors:", "Threads and signals:", "Outside a simulation:", "Since:"]
-        {
-            let count = text.matches(&format!(" * {words}")).count();
-            assert_eq!(count, declarations, "{}: \"{words}\"", name.to_string_lossy());
+    let labels = ["Returns:", "Errors:", "Threads and signals:", "Since:"];
+    for map in MAPS {
+        for name in headers(map) {
+            let text = source(&format!("include/shim/{name}"));
+            let declarations = text.lines().filter(|line| line.starts_with("SHIM_API")).count();
+            // A simulator is not in a simulation, and has nothing to say about that.
+            let outside = (map == MAPS[0]).then_some("Outside a simulation:");
+            for words in labels.into_iter().chain(outside) {
+                let count = text.matches(&format!(" * {words}")).count();
+                assert_eq!(count, declarations, "{name}: \"{words}\"");
+            }
+            assert!(!text.contains("# Safety"), "{name} has Markdown in it");
         }
-        assert!(!text.contains("# Safety"), "{} has Markdown in it", name.to_string_lossy());
     }
 }
 
 /// In which release a node came out; `docs/abi-policy.md` says why the two count differently.
-const RELEASES: &[(&str, &str)] = &[("SHIM_1.0", "0.1")];
+const RELEASES: &[(&str, &str)] = &[("SHIM_1.0", "0.1"), ("SHIM_SUPERVISOR_1.0", "0.1")];
 
 #[test]
 fn each_function_says_since_when_it_is_there() {
-    let mapped = mapped();
-    let mut count = 0;
-    for entry in std::fs::read_dir(root().join("include/shim")).expect("they are checked in") {
-        let name = entry.expect("it can be read").file_name();
-        let text = source(&format!("include/shim/{}", name.to_string_lossy()));
-        for piece in text.split("/**\n").skip(1) {
-            let (comment, code) = piece.split_once("*/\n").expect("a comment has an end");
-            if !code.starts_with("SHIM_API") {
-                continue;
+    for map in MAPS {
+        let mapped = mapped(map);
+        let mut count = 0;
+        for name in headers(map) {
+            let text = source(&format!("include/shim/{name}"));
+            for piece in text.split("/**\n").skip(1) {
+                let (comment, code) = piece.split_once("*/\n").expect("a comment has an end");
+                if !code.starts_with("SHIM_API") {
+                    continue;
+                }
+                let since = comment.split(" * Since: ").nth(1);
+                let since = since.and_then(|rest| rest.split(".\n").next());
+                let before = code.split('(').next().unwrap_or_default();
+                let function = before.split([' ', '\n', '*']).next_back().unwrap_or_default();
+                let node = mapped.iter().find(|(name, _)| name == function);
+                let (_, node) = node.unwrap_or_else(|| panic!("{function} is not mapped"));
+                let release = RELEASES.iter().find(|(name, _)| name == node);
+                assert_eq!(since, release.map(|(_, since)| *since), "{function} is in {node}");
+                count += 1;
             }
-            let since =
-                comment.split(" * Since: ").nth(1).and_then(|rest| rest.split(".\n").next());
-            let before = code.split('(').next().unwrap_or_default();
-            let function = before.split([' ', '\n', '*']).next_back().unwrap_or_default();
-            let node = mapped.iter().find(|(name, _)| name == function).map(|(_, node)| node);
-            let node = node.unwrap_or_else(|| panic!("{function} is not mapped"));
-            let release = RELEASES.iter().find(|(name, _)| name == node).map(|(_, since)| *since);
-            assert_eq!(since, release, "{function} stands in {node}");
-            count += 1;
         }
+        assert_eq!(count, declared(map).len());
     }
-    assert_eq!(count, declared().len());
 }
 
 /// The disassembly: (function, instruction and operands).

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use shim_testkit::built::{root, target_dir};
+use shim_testkit::built::{root, supervisor, target_dir};
 use shim_testkit::installed::{make, pkg_config, prefix, release, with_library};
 use shim_testkit::{Folder, Outcome, Run, Status};
 
@@ -79,6 +79,7 @@ fn everything_is_installed_and_removed_again() {
     let variables = [format!("DESTDIR={stage}"), "PREFIX=/usr".into(), format!("LIBDIR={lib}")];
     let variables: Vec<&str> = variables.iter().map(String::as_str).collect();
     make(&["archive"], &[]);
+    supervisor();
     make(&["install"], &variables);
     let installed = files(folder.path());
     for path in [
@@ -88,14 +89,22 @@ fn everything_is_installed_and_removed_again() {
         "usr/lib64/libshim.a",
         &format!("usr/lib64/libshim-preload.so.{VERSION}"),
         "usr/lib64/libshim-preload.so.1",
+        &format!("usr/lib64/libshim-supervisor.so.{VERSION}"),
+        "usr/lib64/libshim-supervisor.so.1",
+        "usr/lib64/libshim-supervisor.so",
         "usr/lib64/pkgconfig/shim.pc",
+        "usr/lib64/pkgconfig/shim-supervisor.pc",
+        "usr/lib64/cmake/shim-supervisor/shim-supervisor-config.cmake",
         "usr/lib64/cmake/shim/shim-config.cmake",
         "usr/lib64/cmake/shim/shim-config-version.cmake",
         "usr/include/shim/shim.h",
+        "usr/include/shim/host.h",
         "usr/bin/shim",
         "usr/share/man/man1/shim.1",
         "usr/share/man/man3/shim_log.3",
+        "usr/share/man/man3/shimhost_step.3",
         "usr/share/man/man7/shim.7",
+        "usr/share/man/man7/shim-supervisor.7",
         "usr/share/bash-completion/completions/shim",
     ] {
         assert!(installed.contains(path), "{path} is not installed: {installed:#?}");
@@ -238,9 +247,10 @@ fn debian_packages_are_made_and_complete() {
     let out = target_dir().join("deb");
     _ = std::fs::remove_dir_all(&out);
     make(&["archive"], &[]);
+    supervisor();
     make(&["deb"], &[]);
     let mut all = BTreeSet::new();
-    for package in ["libshim1", "libshim-dev", "libshim-tools"] {
+    for package in ["libshim1", "libshim-supervisor1", "libshim-dev", "libshim-tools"] {
         let path = out.join(format!("{package}_{VERSION}_amd64.deb"));
         let output = Command::new("dpkg-deb").arg("-c").arg(&path).output();
         let text = String::from_utf8(output.expect("dpkg-deb can be started").stdout);
@@ -250,7 +260,8 @@ fn debian_packages_are_made_and_complete() {
         }
     }
     let lib = "./usr/lib/x86_64-linux-gnu";
-    for path in ["libshim.so.1", "libshim-preload.so.1", "libshim.so", "libshim.a"] {
+    let libraries = ["libshim.so.1", "libshim-preload.so.1", "libshim-supervisor.so.1"];
+    for path in libraries.into_iter().chain(["libshim.so", "libshim.a", "libshim-supervisor.so"]) {
         assert!(all.contains(&format!("{lib}/{path}")), "{path}: {all:#?}");
     }
     for path in ["./usr/bin/shim", "./usr/include/shim/shim.h", "./usr/share/man/man7/shim.7.gz"] {

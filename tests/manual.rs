@@ -35,15 +35,17 @@ fn complaints(path: &std::path::Path) -> String {
 fn every_public_function_has_a_page() {
     let map = read("src/shim.map");
     let public = map.split("SHIM_PRIVATE {").next().unwrap_or_default();
+    let supervisors = read("crates/shim-supervisor-c/src/supervisor.map");
     let functions: BTreeSet<String> = public
         .lines()
+        .chain(supervisors.lines())
         .filter_map(|line| line.trim().strip_suffix(';'))
-        .filter(|name| name.starts_with("shim_"))
+        .filter(|name| name.starts_with("shim"))
         .map(|name| format!("{name}.3"))
         .collect();
     assert!(functions.len() > 30, "{functions:?}");
     let pages: BTreeSet<String> = pages().into_iter().filter(|p| p.ends_with(".3")).collect();
-    assert_eq!(pages, functions, "left: man/, right: the public nodes of src/shim.map");
+    assert_eq!(pages, functions, "left: man/, right: the public nodes of both symbol maps");
 }
 
 #[test]
@@ -69,40 +71,45 @@ fn the_pages_have_the_sections_of_a_manual() {
             "RETURN VALUE",
             "ERRORS",
             "THREADS AND SIGNALS",
-            "OUTSIDE A SIMULATION",
             "HISTORY",
             "SEE ALSO",
         ] {
             assert_eq!(text.matches(&format!(".SH {section}\n")).count(), 1, "{page}: {section}");
         }
+        // A simulator is not in a simulation.
+        let is_guests = page.starts_with("shim_");
+        assert_eq!(text.contains(".SH OUTSIDE A SIMULATION\n"), is_guests, "{page}");
         let version = env!("CARGO_PKG_VERSION");
         assert!(text.contains(&format!("\"libshim {version}\"")), "{page}");
     }
 }
 
-/// The page of the concepts refers to pages that are there, and shows a program that compiles.
+/// The pages of the concepts refer to pages that are there, and show programs that compile.
 #[test]
-fn the_page_of_concepts_is_true() {
-    let (text, pages) = (read("man/shim.7"), pages());
-    let referred = text.lines().filter_map(|line| line.strip_prefix(".BR shim_"));
-    let names: Vec<String> = referred
-        .filter_map(|rest| rest.split_once(" (3)"))
-        .map(|(name, _)| format!("shim_{name}.3"))
-        .collect();
-    assert!(names.len() > 10, "{names:?}");
-    for name in names {
-        assert!(pages.contains(&name), "shim(7) refers to {name}");
-    }
-    assert!(text.contains(&format!("libshim {}", env!("CARGO_PKG_VERSION"))), "its version");
+fn the_pages_of_concepts_are_true() {
+    for concepts in ["shim.7", "shim-supervisor.7"] {
+        let (text, pages) = (read(&format!("man/{concepts}")), pages());
+        let referred = text.lines().filter_map(|line| line.strip_prefix(".BR shim"));
+        let names: Vec<String> = referred
+            .filter_map(|rest| rest.split_once(" (3)"))
+            .map(|(name, _)| format!("shim{name}.3"))
+            .collect();
+        assert!(names.len() > 10, "{names:?}");
+        for name in names {
+            assert!(pages.contains(&name), "{concepts} refers to {name}");
+        }
+        assert!(text.contains(&format!("libshim {}", env!("CARGO_PKG_VERSION"))), "its version");
 
-    let example = text.split(".EX\n").nth(1).and_then(|rest| rest.split(".EE").next());
-    let source = example.expect("it has an example").replace("\\en", "\\n");
-    let folder = Folder::with(&[("example.c", source.as_bytes())]);
-    let output = Command::new("gcc")
-        .args(["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only", "-I"])
-        .arg(root().join("include"))
-        .arg(folder.path().join("example.c"))
-        .output()
-        .expect("gcc can be started");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let example = text.split(".EX\n").nth(1).and_then(|rest| rest.split(".EE").next());
+        let source = example.expect("it has an example").replace("\\en", "\\n").replace("\\-", "-");
+        let folder = Folder::with(&[("example.c", source.as_bytes())]);
+        let output = Command::new("gcc")
+            .args(["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only", "-I"])
+            .arg(root().join("include"))
+            .arg(folder.path().join("example.c"))
+            .output()
+            .expect("gcc can be started");
+        let says = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{concepts}: {says}");
+    }
 }

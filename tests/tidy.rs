@@ -35,6 +35,7 @@ const DIRECTION: &[(&str, &[&str])] = &[
         "shim-cli",
         &["shim-abi", "shim-patch", "shim-supervisor", "shim-host", "shim-sim", "shim-arena"],
     ),
+    ("shim-supervisor-c", &["shim-abi", "shim-arena", "shim-host", "shim-sim", "shim-supervisor"]),
     ("shim-gen", &["shim-abi"]),
     ("shim-testkit", &[]),
 ];

@@ -21,7 +21,7 @@ fn main() {
         println!("cargo:rerun-if-changed={}", file.display());
     }
 
-    let mut arguments = linker::arguments(&out, "libshim-preload.so.1", &map);
+    let mut arguments = linker::arguments(&out, "libshim-preload.so.1", &map, false);
     arguments.push("-Wl,--no-as-needed".into());
     arguments.push(stub(&out, &shim_map));
     arguments.push("-Wl,-rpath,$ORIGIN".into());

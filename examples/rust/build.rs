@@ -1,11 +1,20 @@
-//! Finds the installed libshim.
+//! Finds the installed libraries: libshim for a guest, libshim-supervisor for a simulator.
 //!
-//! The answer of pkg-config in, arguments for the linker out. Always true: without the library the build
-//! fails, and says where it looked.
+//! The answers of pkg-config in, arguments for the linker out. Always true: each program is linked with the library that
+//! it is about; without one the build fails, and says where it looked.
 
 fn main() {
-    if let Err(error) = pkg_config::Config::new().atleast_version("0.1").probe("shim") {
-        eprintln!("{error}");
-        std::process::exit(1);
+    for (library, program) in [("shim", "shim-example"), ("shim-supervisor", "two_hosts")] {
+        let mut search = pkg_config::Config::new();
+        let found = search.atleast_version("0.1").cargo_metadata(false).probe(library);
+        let found = found.unwrap_or_else(|error| {
+            eprintln!("{error}");
+            std::process::exit(1);
+        });
+        let folders = found.link_paths.iter().map(|folder| format!("-L{}", folder.display()));
+        let libraries = found.libs.iter().map(|name| format!("-l{name}"));
+        for argument in folders.chain(libraries) {
+            println!("cargo:rustc-link-arg-bin={program}={argument}");
+        }
     }
 }

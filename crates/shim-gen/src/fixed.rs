@@ -7,8 +7,46 @@
 use shim_abi::version::{PROTOCOL_MAJOR, PROTOCOL_MINOR};
 
 /// Stands in every generated header.
-pub const GENERATED: &str = "/* SPDX-License-Identifier: MIT OR Apache-2.0\n   \
-     Made from src/capi/ by `cargo run -p shim-gen`; do not edit. */";
+pub fn generated(folder: &str, introduction: &str) -> String {
+    format!(
+        "/* SPDX-License-Identifier: MIT OR Apache-2.0\n   \
+         Made from {folder} by `cargo run -p shim-gen`; do not edit.{introduction} */"
+    )
+}
+
+/// What `supervisor.h` says first.
+pub const SUPERVISOR_INTRODUCTION: &str = r#"
+
+   libshim-supervisor runs real, unmodified programs under an event loop of yours. They are guests: their system
+   calls, clocks and random numbers are simulated, and you own simulated time. shim/host.h has whole machines, with a
+   kernel that answers the calls; here is what hosts are made with, and what is below them.
+
+       cc simulator.c $(pkg-config --cflags --libs shim-supervisor)
+
+   Conventions. All structures are opaque, made by a function that ends in _new and ended by the one that ends in
+   _free, which takes NULL. Times are nanoseconds of simulated time since the start of the simulation. A result of 0
+   or more is success, a negative one is an error number of errno.h; shimsup_message() then says what, where, and
+   what to do. NULL and nonsense are such errors, never crashes. The library calls nobody back, installs no signal
+   handler, has no child that wait() would find, and no settings that a whole process shares. Each simulation has one
+   helper thread and one helper process; after a fork() only the parent may use it. An object is for one thread at a
+   time unless its functions say otherwise; different objects are independent of each other. A program that was
+   linked with libshim-supervisor.so.1 runs with every later one."#;
+
+/// What `host.h` says first.
+pub const HOST_INTRODUCTION: &str = r#"
+
+   The event loop is yours. It asks each host when it wants to be stepped (shimhost_next_event), steps the one whose
+   turn it is to an instant before which nothing can come to it (shimhost_step), takes the packets that it has sent
+   (shimhost_take_packet), and delivers each to its target when your network has carried it (shimhost_deliver):
+
+       while ((now = shimhost_next_event(host)) < end) {
+           shimhost_step(host, now, now + latency);
+           while (shimhost_take_packet(host, &at, &datagram, &length) == 1)
+               shimhost_deliver(other, at + latency, datagram, length);
+       }
+
+   With two hosts, step both over the same stretch of time; examples/c/two_hosts.c is a whole program. Hosts and
+   packets in the same order give the same run, byte for byte."#;
 
 /// The macros of `version.h`.
 pub fn version_macros() -> String {

@@ -1,12 +1,12 @@
 //! The files of this repository that are made from others, and how.
 //!
-//! `include/shim/*.h` and `man/*.3` are made from the C boundary of the guest (`src/capi/`), whose
-//! comments are the C manual; `docs/syscalls.md` from the table of system calls in `shim-abi`. All of them are checked
+//! `include/shim/*.h` and `man/*.3` are made from the C boundaries of the guest (`src/capi/`) and of the supervisor's
+//! library (`crates/shim-supervisor-c/src/`), whose comments are the C manual; `docs/syscalls.md` from the table of system calls in `shim-abi`. All of them are checked
 //! in, so that nobody needs this tool to use the library: `cargo run -p shim-gen` writes them anew,
 //! `cargo test -p shim-gen` fails if one is stale.
 //!
 //! 1. [`files`]: the list of made files, where they lie, writing and comparing them;
-//! 2. [`headers`]: one header per boundary file, by cbindgen; [`fixed`]: the two headers, and the
+//! 2. [`headers`]: the headers of each library, by cbindgen; [`fixed`]: the two headers, the introductions, and the
 //!    macros, that are written by hand;
 //! 3. [`manual`]: the manual's pages of the functions, from the headers;
 //! 4. [`syscalls`]: the page of system calls.

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use crate::files::Made;
+use crate::headers::library_of;
 
 /// The day on which the contents of the pages last changed much; no build may depend on its own day.
 const DATE: &str = "2026-11-24";
@@ -123,16 +124,22 @@ fn is_label(function: &Function, word: &str) -> bool {
 
 fn page(function: &Function, names: &BTreeSet<String>) -> String {
     let name = &function.name;
-    let mut page = String::from(
+    let library = library_of(&function.header);
+    let mut page = format!(
         ".\\\" SPDX-License-Identifier: MIT OR Apache-2.0\n\
-         .\\\" Made from src/capi/ by `cargo run -p shim-gen`; do not edit.\n",
+         .\\\" Made from {} by `cargo run -p shim-gen`; do not edit.\n",
+        library.folder
     );
     let version = env!("CARGO_PKG_VERSION");
     _ = writeln!(page, ".TH {name} 3 \"{DATE}\" \"libshim {version}\" \"libshim\"");
     let short = function.summary.trim_end_matches('.');
     _ = writeln!(page, ".SH NAME\n{name} \\- {}", escape(&lower(short)));
-    page.push_str(
-        ".SH LIBRARY\nC interface of a simulation's guests\n.RI ( libshim \", \" \\-lshim )\n",
+    let linked = escape(&library.name.replacen("lib", "-l", 1));
+    _ = writeln!(
+        page,
+        ".SH LIBRARY\n{}\n.RI ( {} \", \" {linked} )",
+        library.purpose,
+        escape(library.name)
     );
     _ = writeln!(
         page,
@@ -170,7 +177,7 @@ fn page(function: &Function, names: &BTreeSet<String>) -> String {
     for other in mentioned(function, names) {
         _ = writeln!(page, ".BR {other} (3),");
     }
-    page.push_str(".BR shim (7)\n");
+    _ = writeln!(page, ".BR {} (7)", escape(library.concepts));
     page
 }
 

@@ -1,8 +1,8 @@
 //! The library and the command under test, built once.
 //!
-//! Nothing comes in but the environment; the paths of `libshim.so` and `shim` go out. Always true: both
+//! Nothing comes in but the environment; the paths of `libshim.so`, `shim` and `libshim-supervisor.so` go out. Always true: they
 //! were built in release mode by cargo calls of their own (the guest's features must not mix with the
-//! rest), or were named by `SHIM_BUILD_DIR`, and both exist. Tests in other processes wait for cargo's
+//! rest), or were named by `SHIM_BUILD_DIR`, and exist. Tests in other processes wait for cargo's
 //! own lock. What is done with the files is not here.
 
 use std::path::{Path, PathBuf};
@@ -43,6 +43,12 @@ pub fn built() -> &'static Built {
         assert!(link.is_file(), "{} is not there", link.display());
         Built { library: library().to_path_buf(), command: product("shim-cli", "shim") }
     })
+}
+
+/// `libshim-supervisor.so`, by the name that cargo gives it; built by the first caller.
+pub fn supervisor() -> &'static Path {
+    static SUPERVISOR: OnceLock<PathBuf> = OnceLock::new();
+    SUPERVISOR.get_or_init(|| product("shim-supervisor-c", "libshim_supervisor_c.so"))
 }
 
 /// Where cargo put the running test, which is where it shall put what the test needs.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use crate::built::{built, root, target_dir};
+use crate::built::{built, root, supervisor, target_dir};
 use crate::run::Run;
 
 /// The prefix; installed by the first caller.
@@ -23,6 +23,7 @@ pub fn prefix() -> &'static Path {
         if !release().join("libshim.a").is_file() {
             make(&["archive"], &[]);
         }
+        supervisor();
         make(&["install"], &[&format!("PREFIX={}", prefix.display())]);
         prefix
     })
@@ -50,11 +51,16 @@ pub fn make(targets: &[&str], variables: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// What pkg-config says about the installed library.
+/// What pkg-config says about the installed library for guests.
 pub fn pkg_config(arguments: &[&str]) -> String {
+    pkg_config_of("shim", arguments)
+}
+
+/// What pkg-config says about an installed library.
+pub fn pkg_config_of(package: &str, arguments: &[&str]) -> String {
     let output = Command::new("pkg-config")
         .args(arguments)
-        .arg("shim")
+        .arg(package)
         .env("PKG_CONFIG_PATH", prefix().join("lib/pkgconfig"))
         .output()
         .expect("pkg-config can be started");
