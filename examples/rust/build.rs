@@ -4,7 +4,8 @@
 //! it is about; without one the build fails, and says where it looked.
 
 fn main() {
-    for (library, program) in [("shim", "shim-example"), ("shim-supervisor", "two_hosts")] {
+    let simulators = ["two_hosts", "simulator"].map(|program| ("shim-supervisor", program));
+    for (library, program) in [("shim", "shim-example")].into_iter().chain(simulators) {
         let mut search = pkg_config::Config::new();
         let found = search.atleast_version("0.1").cargo_metadata(false).probe(library);
         let found = found.unwrap_or_else(|error| {

@@ -23,14 +23,28 @@ pub const SUPERVISOR_INTRODUCTION: &str = r#"
 
        cc simulator.c $(pkg-config --cflags --libs shim-supervisor)
 
+   A bare host (shimsup_host_new) has no kernel: whatever its guests cannot answer by themselves is an event for you, and
+   simulated time passes by your answering later.
+
+       shimsup_guest_launch(host, command, 100, &guest);
+       while ((event = shimsup_wait(simulation, UINT64_MAX, &guest)) != SHIMSUP_EVENT_ENDED)
+           if (event == SHIMSUP_EVENT_START)
+               shimsup_guest_begin(guest);
+           else
+               shimsup_guest_complete(guest, answer_to(shimsup_guest_call_number(guest)));
+
+   Of the guests of a bare host one at a time has control, from an answer to its next event. Nobody is waited for by a thread of
+   its own: shimsup_wait sleeps on all of them at once, and shimsup_simulation_descriptor can be polled beside other things.
+   examples/c/simulator.c is a whole program.
+
    Conventions. All structures are opaque, made by a function that ends in _new and ended by the one that ends in
    _free, which takes NULL. Times are nanoseconds of simulated time since the start of the simulation. A result of 0
    or more is success, a negative one is an error number of errno.h; shimsup_message() then says what, where, and
    what to do. NULL and nonsense are such errors, never crashes. The library calls nobody back, installs no signal
    handler, has no child that wait() would find, and no settings that a whole process shares. Each simulation has one
-   helper thread and one helper process; after a fork() only the parent may use it. An object is for one thread at a
-   time unless its functions say otherwise; different objects are independent of each other. A program that was
-   linked with libshim-supervisor.so.1 runs with every later one."#;
+   helper thread, a second one if it is polled, and one helper process; after a fork() only the parent may use it. An
+   object is for one thread at a time unless its functions say otherwise; different objects are independent of each
+   other. A program that was linked with libshim-supervisor.so.1 runs with every later one."#;
 
 /// What `host.h` says first.
 pub const HOST_INTRODUCTION: &str = r#"

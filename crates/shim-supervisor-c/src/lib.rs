@@ -14,7 +14,9 @@
 //! 3. [`command`]: what to run;
 //! 4. [`host`]: `host.h`, in files of its own: `config` and `tuning` (what the owner decides), `unit` (steps), `packets`,
 //!    `processes`, `account` (what can be told afterwards), `records` (what is told meanwhile);
-//! 5. [`allocator`]: the library's own memory, and its hosts'.
+//! 5. [`bare`]: hosts without a kernel, and `settings` of theirs; [`guest`]: their guests, one thread each, in files of its own: `launch`, `events`, `answers`,
+//!    `memory`, `signals`, `told`;
+//! 6. [`allocator`]: the library's own memory, and its hosts'.
 //!
 //! # Rules
 //!
@@ -30,9 +32,11 @@
 #![allow(rustdoc::private_intra_doc_links)]
 
 mod allocator;
+mod bare;
 mod beside;
 mod command;
 mod error;
+mod guest;
 mod host;
 mod pointer;
 mod simulation;

@@ -15,7 +15,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use shim_host::{Name, Names};
-use shim_supervisor::{Launcher, Library, LibraryError};
+use shim_supervisor::{Launcher, Library, LibraryError, Lookout};
 
 use crate::beside;
 use crate::error::{Failure, Result, answer, errno_of};
@@ -24,6 +24,8 @@ use crate::pointer::{give, object, take, text, text_or_none, utf8};
 /// A simulation: what its hosts have in common. Opaque.
 pub struct Simulation {
     launcher: Arc<Launcher>,
+    /// Waits for guests of bare hosts.
+    lookout: Arc<Lookout>,
     library: Library,
     /// When it began in real time: files that are made later are the guests'.
     wall_start_ns: i64,
@@ -52,6 +54,7 @@ impl Simulation {
         let launcher = Launcher::start()
             .map_err(|error| Failure::io(&error, "cannot start the launcher process"))?;
         Ok(Simulation {
+            lookout: Arc::new(Lookout::new(&launcher)),
             launcher: Arc::new(launcher),
             library,
             wall_start_ns: shim_host::config::next_file_tick_ns(),
@@ -78,6 +81,11 @@ impl Simulation {
     /// What starts its guests.
     pub(crate) fn launcher(&self) -> &Arc<Launcher> {
         &self.launcher
+    }
+
+    /// What waits for guests of bare hosts.
+    pub(crate) fn lookout(&self) -> &Arc<Lookout> {
+        &self.lookout
     }
 
     /// What they preload.

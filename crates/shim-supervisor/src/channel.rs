@@ -101,6 +101,25 @@ pub(crate) fn close(word: &AtomicU32) {
     Control::new(word, Wake, Side::Simulator).close();
 }
 
+/// What has come over the channel of `thread`, which is of the process `life`: control or its end; `None`: nothing yet.
+pub(crate) fn look(life: &Life, thread: &ThreadBlock) -> Option<Result<(), Closed>> {
+    // What the word says of a guest that has ended is of no use.
+    if life.is_over() {
+        return Some(Err(Closed));
+    }
+    Control::new(&thread.channel.control, Wake, Side::Simulator).poll()
+}
+
+/// Whether something has come over a channel whose guest has not ended.
+pub(crate) fn has_come(word: &AtomicU32) -> bool {
+    Control::new(word, Wake, Side::Simulator).poll().is_some()
+}
+
+/// Announce that somebody is about to sleep on a word, among others: the value to sleep on. `None`: look again.
+pub(crate) fn prepare_sleep(word: &AtomicU32) -> Option<u32> {
+    Control::new(word, Wake, Side::Simulator).prepare_sleep()
+}
+
 /// Wake whoever sleeps on a word.
 pub(crate) fn wake(word: &AtomicU32) {
     let _ = futex::wake(word, futex::Flags::empty(), i32::MAX as u32);

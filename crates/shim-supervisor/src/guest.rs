@@ -135,7 +135,29 @@ impl Guest {
             Some(true) => return Event::Exited(self.process.life.wait_end()),
             None => self.ruin = None,
         }
-        match self.wait_for_control(limit) {
+        let got = self.wait_for_control(limit);
+        self.take(got)
+    }
+
+    /// As [`Guest::wait`], but without waiting: `None` if nothing has come yet. For whoever waits for several guests
+    /// (see [`crate::Lookout`]); only in hosts that do not share their kernel.
+    pub fn look(&mut self) -> Option<Event> {
+        match self.ruin.replace(true) {
+            Some(false) => return Some(Event::Malformed),
+            Some(true) => return self.end().map(Event::Exited),
+            None => self.ruin = None,
+        }
+        let got = match channel::look(&self.process.life, self.thread.block())? {
+            Ok(()) => Got::Control,
+            Err(shim_sync::Closed) => Got::Ended,
+        };
+        self.has_control = false;
+        Some(self.take(got))
+    }
+
+    /// What has come.
+    fn take(&mut self, got: Got) -> Event {
+        match got {
             Got::Control => {}
             Got::Passed(index) => {
                 self.has_control = true;
@@ -342,6 +364,12 @@ impl Guest {
     /// apart; `u64::MAX`: as far as the launcher may go. Children and later images inherit that.
     pub fn limit_address_space(&self, bytes: u64) {
         self.process.life.limit_address_space(bytes);
+    }
+
+    /// Have the thread hand over with [`Request::Preempted`] if it computes and makes no call before it hears of this. One
+    /// that is served natively goes on. From any thread.
+    pub fn preempt(&self) {
+        self.process.life.preempt(self.thread(), self.thread().calls.load(Relaxed));
     }
 
     /// Kill the process natively with SIGKILL. Its end comes with [`Guest::wait`].

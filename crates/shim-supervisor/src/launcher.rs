@@ -42,6 +42,7 @@ use crate::command::{Command, Strings};
 use crate::guest::Guest;
 use crate::images::Images;
 use crate::life::{Life, NativePid};
+use crate::lookout::Bell;
 use crate::mappings::LastAsked;
 use crate::process::{LeftBehind, Process};
 use crate::region::{HostMemory, memory_file};
@@ -74,6 +75,8 @@ pub(crate) struct Office {
     state: Mutex<State>,
     changed: Condvar,
     pub(crate) images: Images,
+    /// Rings whenever a guest has ended.
+    bell: Arc<Bell>,
     pub(crate) last_asked: Mutex<Option<LastAsked>>,
 }
 
@@ -152,6 +155,7 @@ impl Launcher {
                 state: Mutex::new(State::default()),
                 changed: Condvar::new(),
                 images: Images::default(),
+                bell: Arc::default(),
                 last_asked: Mutex::default(),
             });
             let shared = office.clone();
@@ -199,6 +203,11 @@ impl Launcher {
     /// Whether guests' addresses are the same in every run (personality(2) is permitted).
     pub fn is_layout_fixed(&self) -> bool {
         self.is_layout_fixed
+    }
+
+    /// Rings whenever a guest has ended.
+    pub(crate) fn bell(&self) -> &Arc<Bell> {
+        &self.office.bell
     }
 
     /// Start a program as a guest of the host with this memory.

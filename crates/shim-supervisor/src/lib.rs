@@ -16,7 +16,8 @@
 //!    [`names`]: the file with the names of all hosts;
 //! 4. [`command`], [`resolve`]: what to run, and where its file is; [`views`]: what it sees of the file system;
 //! 5. [`guest`]: one guest, a thread: the next event, the reply, native calls inside it; `channel` is how it
-//!    waits, `baton` how it waits for several that hand control to each other, [`guest_memory`] how memory is read and written, [`mappings`] what stands behind it,
+//!    waits, `baton` how it waits for several that hand control to each other, [`lookout`] how one waits for any of several
+//!    and `herald` how that can be polled, [`guest_memory`] how memory is read and written, [`mappings`] what stands behind it,
 //!    [`records`] what the guest has to tell;
 //!    `images`: patched code for it to map, which `maps` and `smaps` hide again; `offspring`: how it makes another one;
 //! 6. `process`: what the threads of a process share; `life`: whether it is alive, and what may be done to it
@@ -42,11 +43,13 @@ mod channel;
 pub mod command;
 pub mod guest;
 pub mod guest_memory;
+mod herald;
 mod images;
 pub mod interrupt;
 pub mod launcher;
 pub mod library;
 mod life;
+pub mod lookout;
 pub mod mappings;
 mod maps;
 pub mod names;
@@ -72,6 +75,7 @@ pub use guest_memory::GuestMemory;
 pub use interrupt::Interrupter;
 pub use launcher::{Launcher, SpawnError};
 pub use library::{Library, LibraryError};
+pub use lookout::Lookout;
 pub use mappings::Backing;
 pub use names::{Name, Names};
 pub use post::Post;

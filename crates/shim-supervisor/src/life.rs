@@ -77,7 +77,7 @@ impl Life {
     pub(crate) fn process(&self) -> &ProcessBlock {
         self.memory.process(self.process_index).expect("a slot's index is below the capacity")
     }
-    fn thread(&self, index: u32) -> &ThreadBlock {
+    pub(crate) fn thread(&self, index: u32) -> &ThreadBlock {
         self.memory.thread(index).expect("a slot's index is below the capacity")
     }
 

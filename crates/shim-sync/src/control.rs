@@ -144,6 +144,26 @@ impl<'a, W: Word, F: Futex<W>> Control<'a, W, F> {
         }
     }
 
+    /// Whether this side has control, without waiting; `None`: not yet. Otherwise as [`Control::wait`].
+    pub fn poll(&self) -> Option<Result<(), Closed>> {
+        self.look(self.word.load(Acquire))
+    }
+
+    /// Announce that this side is about to sleep, for a futex that sleeps on several words at once: the value to sleep
+    /// on. `None`: the word has changed meanwhile, or there is nothing to sleep for; look again.
+    ///
+    /// Several threads of one side may sleep so, as long as one of them looks in the end: all of them are woken.
+    pub fn prepare_sleep(&self) -> Option<u32> {
+        let seen = self.word.load(Acquire);
+        if self.look(seen).is_some() {
+            return None;
+        }
+        let asleep = seen | SLEEPER;
+        let is_announced =
+            seen == asleep || self.word.compare_exchange(seen, asleep, Relaxed, Relaxed).is_ok();
+        is_announced.then_some(asleep)
+    }
+
     /// Give control to the other side and wait until it comes back: [`Control::hand_over`], then
     /// [`Control::wait`].
     pub fn call(&self, spins: u32) -> Result<(), Closed> {

@@ -126,6 +126,41 @@ fn waits_survive_a_stray_wake() {
     });
 }
 
+/// A simulator that sleeps by [`Control::prepare_sleep`], as who sleeps on several words does, while another thread of its
+/// side sleeps on the same word.
+#[test]
+fn who_announces_its_sleep_is_woken() {
+    explore(PREEMPTIONS, || {
+        let channel = Channel::new(Flaw::Nothing, 0);
+        let guest = {
+            let channel = channel.clone();
+            thread::spawn(move || channel.ask(1, 0))
+        };
+        let other = {
+            let channel = channel.clone();
+            thread::spawn(move || sleep_until_something_came(&channel))
+        };
+        assert_eq!(sleep_until_something_came(&channel), Ok(()));
+        other.join().unwrap().unwrap();
+        assert_eq!(channel.request.get(), 1);
+        channel.reply.set(10);
+        channel.view(Side::Simulator).hand_over();
+        assert_eq!(guest.join().unwrap(), Ok(()));
+    });
+}
+
+fn sleep_until_something_came(channel: &Channel) -> Result<(), Closed> {
+    let control = channel.view(Side::Simulator);
+    loop {
+        if let Some(come) = control.poll() {
+            return come;
+        }
+        if let Some(value) = control.prepare_sleep() {
+            channel.futex.wait(&channel.word, value);
+        }
+    }
+}
+
 /// What must hold whenever a third thread closes the channel: both sides end, and it stays closed.
 fn close_at_any_moment(rounds: u32, spins: u32) {
     explore(PREEMPTIONS, move || {

@@ -62,6 +62,9 @@ fn take(office: &Office, report: Report) {
     drop(state);
     drop(is_free);
     office.changed.notify_all();
+    if let Report::Ended { .. } = report {
+        office.bell.ring();
+    }
 }
 
 /// No report will come any more.
@@ -76,6 +79,7 @@ fn close(office: &Office) {
     for life in guests.values() {
         life.finish(ExitStatus::Lost);
     }
+    office.bell.ring();
 }
 
 /// Wait for the launcher itself, which no ordinary wait of the embedding program does.
