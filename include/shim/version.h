@@ -23,8 +23,8 @@
     SHIM_VERSION_ENCODE(SHIM_VERSION_MAJOR, SHIM_VERSION_MINOR, SHIM_VERSION_PATCH)
 
 /* Protocol between library and simulator at the time of these headers. */
-#define SHIM_PROTOCOL_VERSION_MAJOR 0
-#define SHIM_PROTOCOL_VERSION_MINOR 11
+#define SHIM_PROTOCOL_VERSION_MAJOR 1
+#define SHIM_PROTOCOL_VERSION_MINOR 0
 
 
 /**

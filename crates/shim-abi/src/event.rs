@@ -44,7 +44,7 @@ impl Line {
 /// What a guest thread says when it hands control to the simulator.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Request {
-    /// An image is up and asks to begin (the seed's `StartReq`).
+    /// An image is up and asks to begin.
     Start,
     /// A system call that the simulator answers. `copies_bytes` of the data area hold [`Copies`] of
     /// the memory that its arguments point to, as far as the shim knew that it would be read.
@@ -127,7 +127,7 @@ pub struct SignalInfo {
 /// What the simulator says when it hands control back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Reply {
-    /// Begin (the seed's `StartRes`).
+    /// Begin.
     Started,
     /// The call's answer.
     Complete {

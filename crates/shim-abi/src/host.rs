@@ -32,7 +32,8 @@ pub struct HostBlock {
     pub realtime_offset_at_start_ns: i64,
     /// Simulated time that a guest charges itself when it is preempted because it makes no call.
     pub preemption_ns: u64,
-    /// How fast the host's oscillator runs, on which all its clocks but those of CPU time are based.
+    /// How many nanoseconds the host's oscillator counts in a second of simulated time: 1,000,000,000, give or take a
+    /// tenth. All its clocks but those of CPU time are based on it.
     pub rate: Rate,
     /// Number of the host in the simulation, from 0.
     pub host_id: u32,
@@ -61,6 +62,8 @@ pub struct HostBlock {
     pub kernel_version: Text<65>,
     /// NIS domain, the last field of uname(2).
     pub domainname: Text<65>,
+    /// Zero; for later minor versions.
+    pub reserved: [AtomicU64; 80],
 }
 
 // SAFETY: repr(C); atomics where it changes, the rest is written before the memory is shared.

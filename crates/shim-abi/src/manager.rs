@@ -74,6 +74,8 @@ pub struct ManagerBlock {
     /// What guests preload: the absolute path of `libshim.so`, and behind a colon that of the library
     /// beside it that replaces functions of the C library, if it is there.
     pub library_path: Text<1024>,
+    /// Zero; for later minor versions.
+    pub reserved: [u64; 103],
 }
 
 impl ManagerBlock {

@@ -31,7 +31,7 @@ pub struct NamesBlock {
     pub header: BlockHeader,
     /// Number of entries.
     pub count: u32,
-    /// Keeps what follows aligned.
+    /// Zero; for later minor versions.
     pub reserved: u32,
 }
 
@@ -53,6 +53,8 @@ pub struct NameEntry {
     pub by_ipv4: u32,
     /// The same for IPv6.
     pub by_ipv6: u32,
+    /// Zero; for later minor versions.
+    pub reserved: [u32; 3],
 }
 
 // SAFETY: repr(C), plain data that the simulator writes before it shares the memory.
@@ -83,6 +85,7 @@ impl NameEntry {
             canonical: 0,
             by_ipv4: 0,
             by_ipv6: 0,
+            reserved: [0; 3],
         }
     }
 

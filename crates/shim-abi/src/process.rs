@@ -89,6 +89,8 @@ pub struct ProcessBlock {
     pub calls: AtomicU64,
     /// Virtual id of the process for whose record lock it waits, 0 if none. Written by the guest.
     pub waits_for_lock_of: AtomicU32,
+    /// Zero; for later minor versions.
+    pub reserved: [AtomicU32; 97],
     /// Name of the running program, for messages. Written by the guest.
     pub program: SharedText<64>,
     /// One line, if the shim failed in this process: what, where, when. Written by the guest.

@@ -57,11 +57,23 @@ pub const SHARED_BYTES: usize = THREADS_OFFSET + MAX_THREADS * THREAD_STRIDE_BYT
 pub struct Counters {
     /// How many inodes have got a number of the host's own.
     pub inodes: AtomicU64,
+    /// Zero; for later minor versions.
+    pub reserved: [AtomicU64; 31],
 }
 
 // SAFETY: repr(C), and an atomic.
 #[allow(unsafe_code)]
 unsafe impl ShmSafe for Counters {}
+
+/// The bits of [`Baton::control`].
+pub mod baton {
+    /// The simulator has control; else its guests.
+    pub const SIMULATOR: u32 = 1 << 0;
+    /// The simulator sleeps, or is about to.
+    pub const SLEEPER: u32 = 1 << 1;
+    /// Something happened that the simulator had better look at.
+    pub const ALARM: u32 = 1 << 2;
+}
 
 /// Who has control, in a host whose guests share its kernel and hand control to each other.
 #[repr(C, align(64))]
@@ -74,6 +86,8 @@ pub struct Baton {
     /// 1: somebody from outside waits to be heard, so that whoever waits hands control to the simulator, not to another guest.
     /// Written by the simulator, at any time.
     pub is_wanted: AtomicU32,
+    /// Zero; for later minor versions.
+    pub reserved: [AtomicU32; 13],
 }
 
 // SAFETY: repr(C), and atomics.
@@ -109,13 +123,13 @@ pub struct InodeTimes {
 pub struct WrittenFiles {
     /// How many bytes of `paths` are used.
     pub len_bytes: AtomicU64,
-    /// Zero.
-    pub reserved: [u64; 7],
+    /// Zero; for later minor versions.
+    pub reserved: [AtomicU64; 7],
     /// The paths, each with a NUL at its end.
     pub paths: [AtomicU8; WRITTEN_PATH_BYTES],
 }
 
-// SAFETY: repr(C), and atomics and integers that nobody touches.
+// SAFETY: repr(C), and atomics.
 #[allow(unsafe_code)]
 unsafe impl ShmSafe for WrittenFiles {}
 

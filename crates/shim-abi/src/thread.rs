@@ -14,6 +14,16 @@ use crate::time::SimDuration;
 /// Bytes of payload that a message can carry beside its words.
 pub const DATA_BYTES: usize = 2048;
 
+/// The bits of [`Channel::control`]. 0, and so fresh memory: the guest has control, nobody sleeps, open.
+pub mod control {
+    /// The simulator has control; else the guest.
+    pub const SIMULATOR: u32 = 1 << 0;
+    /// The side without control sleeps, or is about to.
+    pub const SLEEPER: u32 = 1 << 1;
+    /// The channel is closed, for ever.
+    pub const CLOSED: u32 = 1 << 2;
+}
+
 /// One thread's channel: who has control, and what was said last in each direction.
 #[repr(C, align(64))]
 pub struct Channel {
@@ -81,6 +91,8 @@ pub struct ThreadBlock {
     pub gives_way_at_ns: AtomicU64,
     /// Signals that wait for this thread, signal `n` at bit `n - 1`. Written by the simulator.
     pub pending_signals: AtomicU64,
+    /// Zero; for later minor versions.
+    pub reserved: [AtomicU64; 43],
     /// The channel.
     pub channel: Channel,
     /// Log and trace records.

@@ -7,13 +7,12 @@
 
 /// Major number of the protocol: changes when either side cannot understand the other.
 pub const PROTOCOL_MAJOR: u32 = match TEST_PROTOCOL {
-    None => 0,
+    None => 1,
     Some((major, _)) => major,
 };
-/// Minor number of the protocol: grows with compatible additions (while the major is 0, with any
-/// change).
+/// Minor number of the protocol: grows with compatible additions, into places that are reserved.
 pub const PROTOCOL_MINOR: u32 = match TEST_PROTOCOL {
-    None => 11,
+    None => 0,
     Some((_, minor)) => minor,
 };
 

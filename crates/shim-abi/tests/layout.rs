@@ -47,33 +47,33 @@ fn layout() -> String {
         ManagerBlock {
             header, start_realtime_ns, start_wall_ns, tsc_frequency_hz, syscall_latency_ns,
             vdso_latency_ns, simulator_pid, emulate_tsc, read_only_fd, shared_fd, names_fd, patching,
-            arena_fd, arena_index, kernel_layout, component_ends, library_path,
+            arena_fd, arena_index, kernel_layout, component_ends, library_path, reserved,
         }
         HostBlock {
             header, now_ns, run_until_ns, uptime_at_start_ns, realtime_offset_ns,
             realtime_offset_at_start_ns, preemption_ns, rate, host_id, cpu_count, log_level,
             is_tracing, is_watching, ipv4, ipv4_prefix_bits, ipv6, ipv6_prefix_bits, hostname, kernel_release,
-            kernel_version, domainname,
+            kernel_version, domainname, reserved,
         }
         ProcessBlock {
             header, pid, parent_pid, group, session, native_pid, images, descriptor_limit,
             descriptor_limit_hard, exit_status, is_executing, random,
-            cpu_ns, trapped_calls, calls, waits_for_lock_of, program, failure, refused, actions, descriptors,
+            cpu_ns, trapped_calls, calls, waits_for_lock_of, reserved, program, failure, refused, actions, descriptors,
         }
         SignalAction { handler, flags, restorer, mask }
         ThreadBlock {
             header, tid, native_tid, process_index, calls, charged_ns, cpu_ns, signal_mask,
             user_ids, group_ids, alt_stack_pointer, alt_stack_bytes, alt_stack_flags, is_serving, first_words,
-            spins, is_in_kernel, preempt_at, run_until_ns, gives_way_at_ns, pending_signals, channel, ring,
+            spins, is_in_kernel, preempt_at, run_until_ns, gives_way_at_ns, pending_signals, reserved, channel, ring,
         }
         Channel { control, reserved, request, reply, data }
         Ring { head, tail, words }
         InodeTimes { device, inode, changed_ns, created_ns, modified_ns, accessed_ns, shown, is_listed }
         WrittenFiles { len_bytes, reserved, paths }
-        Counters { inodes }
-        Baton { control, holder, is_wanted }
+        Counters { inodes, reserved }
+        Baton { control, holder, is_wanted, reserved }
         NamesBlock { header, count, reserved }
-        NameEntry { name, ipv6, ipv4, host_id, canonical, by_ipv4, by_ipv6 }
+        NameEntry { name, ipv6, ipv4, host_id, canonical, by_ipv4, by_ipv6, reserved }
     }
 }
 
@@ -93,7 +93,7 @@ fn the_layout_is_the_recorded_one_of_this_protocol() {
     if let Some((now, was)) = expected.lines().zip(recorded.lines()).find(|(now, was)| now != was) {
         panic!(
             "the layout is another one than that of {version}now: {now}\nwas: {was}\n\
-             count PROTOCOL_MINOR up, then record with SHIM_BLESS=1"
+             see docs/abi-policy.md: into reserved places, PROTOCOL_MINOR up, then record with SHIM_BLESS=1"
         );
     }
     assert_eq!(expected.lines().count(), recorded.lines().count());

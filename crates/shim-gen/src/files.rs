@@ -1,12 +1,12 @@
 //! The list of made files: their paths, their contents, writing and comparing them.
 //!
-//! Texts of [`crate::headers`], [`crate::manual`] and [`crate::syscalls`] in, files out. Always true: the
+//! Texts of [`crate::headers`], [`crate::manual`], [`crate::protocol`] and [`crate::syscalls`] in, files out. Always true: the
 //! list is complete, so a header or a page of section 3 that is not on it is an error too. How a text is made is not here.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use crate::{headers, manual, syscalls};
+use crate::{headers, manual, protocol, syscalls};
 
 /// A made file.
 pub struct Made {
@@ -27,6 +27,7 @@ pub fn all() -> io::Result<Vec<Made>> {
     let mut made = headers::all(&root())?;
     made.extend(manual::pages(&made));
     made.push(Made { path: "docs/syscalls.md".into(), text: syscalls::page() });
+    made.extend(protocol::all()?);
     Ok(made)
 }
 

@@ -73,7 +73,7 @@ impl Names {
             bytes.extend_from_slice(&entry.name.0);
             bytes.extend_from_slice(&entry.ipv6);
             let words = [entry.ipv4, entry.host_id, entry.canonical, entry.by_ipv4, entry.by_ipv6];
-            bytes.extend(words.iter().flat_map(|word| word.to_ne_bytes()));
+            bytes.extend(words.iter().chain(&entry.reserved).flat_map(|word| word.to_ne_bytes()));
         }
         assert_eq!(bytes.len(), size_of::<NamesBlock>() + entries.len() * size_of::<NameEntry>());
         let mut file = std::fs::File::from(memory_file("shim-names")?);

@@ -139,6 +139,7 @@ impl ManagerSettings {
             kernel_layout: kernel.map_or(0, |kernel| kernel.layout),
             component_ends: component_ends(),
             library_path: Text::new(library.preload_list().as_bytes()),
+            reserved: [0; _],
         }
     }
 }
@@ -207,6 +208,7 @@ impl HostSettings {
             kernel_release: Text::new(self.kernel_release.as_bytes()),
             kernel_version: Text::new(self.kernel_version.as_bytes()),
             domainname: Text::new(self.domainname.as_bytes()),
+            reserved: [const { AtomicU64::new(0) }; _],
         }
     }
 }

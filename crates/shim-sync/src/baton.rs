@@ -17,11 +17,9 @@
 
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
-use crate::{Futex, Word};
+use shim_abi::region::baton::{ALARM, SIMULATOR, SLEEPER};
 
-const SIMULATOR: u32 = 1 << 0;
-const SLEEPER: u32 = 1 << 1;
-const ALARM: u32 = 1 << 2;
+use crate::{Futex, Word};
 
 /// Why a wait for the baton ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -33,11 +33,9 @@
 use core::fmt;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
-use crate::{Futex, Word};
+use shim_abi::thread::control::{CLOSED, SIMULATOR, SLEEPER};
 
-const SIMULATOR: u32 = 1 << 0;
-const SLEEPER: u32 = 1 << 1;
-const CLOSED: u32 = 1 << 2;
+use crate::{Futex, Word};
 
 /// One of the two sides of a channel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

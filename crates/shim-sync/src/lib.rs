@@ -8,12 +8,12 @@
 //! 1. [`word`]: the few atomic operations that the word needs, so that a model checker can stand in
 //!    for the processor;
 //! 2. [`futex`]: sleeping and waking, which the user of this crate brings along;
-//! 3. [`control`]: the state machine;
+//! 3. [`control`]: the state machine, on the bits that `shim-abi` names;
 //! 4. [`baton`]: another one, for guests that hand control to each other before it comes back.
 //!
 //! # Rules
 //!
-//! - `no_std`, no dependencies, no unsafe code, no system calls: the guest sleeps through its gate,
+//! - `no_std`, no dependency but `shim-abi`, no unsafe code, no system calls: the guest sleeps through its gate,
 //!   the simulator through its libc.
 //! - A [`Control`] is a view. All state is in the word, so a view may be made anew for every use, in
 //!   any process that maps the word.
