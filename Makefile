@@ -9,7 +9,8 @@
 #   make pairs      servers and their clients on one host and on two, natively and as guests: tables
 #   make plot     docs/connections.svg: what messages cost by the number of connections
 #   make bench    costs beside their native costs and floors; a thousand hosts. ROWS="pipe fork": only the
-#                 lines of the first table whose title has one of these words
+#                 lines of the first table whose title has one of these words; HOSTS="sleep" or "fetch times=1":
+#                 only one of the tables about hosts, or a smaller one
 #   make install  libraries, archive, headers, files for pkg-config and CMake, manual pages, `shim` and its
 #                 completions, under PREFIX (and DESTDIR); `make uninstall` removes them
 #   make deb      Debian packages libshim1, libshim-supervisor1, libshim-dev and libshim-tools, in target/deb
@@ -72,8 +73,8 @@ pairs: all
 	SHIM_BUILD_DIR=$(RELEASE) $(CARGO) test $(CARGOFLAGS) -p shim-testkit --test pairs --test pairs2 -- --nocapture
 
 bench: all
-	SHIM_BUILD_DIR=$(RELEASE) $(CARGO) bench $(CARGOFLAGS) -p shim-testkit --bench costs -- $(ROWS)
-	$(if $(ROWS),,SHIM_BUILD_DIR=$(RELEASE) $(CARGO) bench $(CARGOFLAGS) -p shim-testkit --bench hosts)
+	$(if $(HOSTS),,SHIM_BUILD_DIR=$(RELEASE) $(CARGO) bench $(CARGOFLAGS) -p shim-testkit --bench costs -- $(ROWS))
+	$(if $(ROWS),,SHIM_BUILD_DIR=$(RELEASE) $(CARGO) bench $(CARGOFLAGS) -p shim-testkit --bench hosts -- $(HOSTS))
 
 plot: all
 	SHIM_PLOT=$(abspath docs/connections.svg) SHIM_BUILD_DIR=$(RELEASE) $(CARGO) bench $(CARGOFLAGS) -p shim-testkit --bench costs -- TCP

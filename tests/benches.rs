@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use shim_testkit::built::root;
 use shim_testkit::guest::compile_from;
+use shim_testkit::network::Scenario;
 use shim_testkit::{Libc, Run, Status};
 
 #[path = "../benches/costs/rows.rs"]
@@ -20,7 +21,7 @@ use rows::{Part, ROWS, Subject};
 const GUEST: &str = "benches/guest";
 const FLOOR: &str = "benches/floor";
 /// What has no operations: measured from outside, or loaded into others.
-const WITHOUT: &[&str] = &["start", "crowd", "empty"];
+const WITHOUT: &[&str] = &["start", "crowd", "empty", "web"];
 
 /// The programs of a folder that have operations.
 fn programs(folder: &str) -> Vec<(String, PathBuf)> {
@@ -92,6 +93,24 @@ fn a_crowd_gathers_and_ends() {
     for run in [run.clone(), run.as_guest(["--quiet"])] {
         assert_eq!(run.finish().expect_success().text(), "ready\n");
     }
+}
+
+/// What fetches tells a wrong length, and a whole file from a server that has it.
+#[test]
+fn a_client_fetches_what_its_server_has() {
+    let program = compile_from(GUEST, "web", Libc::Glibc, &["-O2"]);
+    let program = program.to_str().expect("the target directory has a plain name");
+    let fetch = |bytes| ["fetch", "server", "80", bytes, "3"];
+    let run = Scenario::new()
+        .node(0, "100 Mbit", "2 ms")
+        .host("server", 0)
+        .serves(program, &["serve", "80", "300000"])
+        .host("client", 0)
+        .runs(1, program, &fetch("300000"))
+        .fails(1, program, &fetch("300001"), 1)
+        .run();
+    let name = program.rsplit('/').next().expect("it is a path");
+    assert_eq!(run.said("client", name, 0), "3 times 300000 bytes\n");
 }
 
 #[test]

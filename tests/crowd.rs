@@ -3,7 +3,7 @@
 //! Scenarios and scripts come in; what they print, the bytes that runs leave with any number of workers, and
 //! what is left of processes, descriptors and names of memory goes out. Always true: all guests of a crowd end;
 //! the simulator holds no more for the second half of a crowd than for the first. How long it takes
-//! is `benches/hosts.rs`.
+//! is `benches/hosts/`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -289,3 +289,73 @@ fn the_number_of_workers_changes_no_byte_of_what_hosts_exchange() {
     let first = fs::read_to_string(folder.path().join("1").join(file)).expect("it is there");
     assert_ne!(first.split(' ').next(), other.split(' ').next());
 }
+
+/// What happens between a host that asks and one that answers, by datagrams and by a connection on a way with losses.
+#[test]
+fn a_run_tells_what_each_socket_has_carried() {
+    const SERVER: &str = "import socket, threading\n\
+        u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); u.bind(('', 7))\n\
+        def echo():\n  while True: d, a = u.recvfrom(999); u.sendto(d, a)\n\
+        threading.Thread(target=echo, daemon=True).start()\n\
+        c = socket.create_server(('', 80)).accept()[0]\n\
+        while c.recv(9999): pass\n\
+        c.sendall(b'x' * 1000); c.close()\n\
+        threading.Event().wait()\n";
+    const CLIENT: &str = "import socket\n\
+        u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); u.connect(('server', 7)); u.settimeout(9)\n\
+        for _ in range(5): u.send(bytes(100)); u.recv(999)\n\
+        u.close()\n\
+        unused = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); unused.bind(('', 9))\n\
+        c = socket.socket(); c.connect(('server', 80)); c.sendall(bytes(2000000)); c.shutdown(socket.SHUT_WR)\n\
+        assert len(c.recv(9999, socket.MSG_WAITALL)) == 1000\n";
+    let run = Scenario::new()
+        .node(0, "10 Mbit", "1 ms")
+        .node(1, "10 Mbit", "1 ms")
+        .edge(0, 1, "latency \"10 ms\" packet_loss 0.01")
+        .host("server", 0)
+        .serves("python3", &["-c", SERVER])
+        .host("client", 1)
+        // Of five datagrams and their answers all arrive with this seed.
+        .runs(1, "python3", &["-c", CLIENT])
+        .run();
+    let text = fs::read_to_string(run.folder.path().join("shim.data/sim-stats.json"));
+    let all: serde_json::Value = serde_json::from_str(&text.expect("it is there")).expect("JSON");
+    let of = |host: &str, protocol: &str| {
+        let list = all["sockets"][host]["list"].as_array().expect("there are some");
+        let mut found = list.iter().filter(|socket| socket["protocol"] == protocol);
+        let one = found.next().unwrap_or_else(|| panic!("no {protocol}: {all:#}")).clone();
+        assert!(found.next().is_none(), "one {protocol} of {host}: {all:#}");
+        one
+    };
+    let number = |socket: &serde_json::Value, key: &str| {
+        socket[key].as_u64().unwrap_or_else(|| panic!("no {key}: {socket:#}"))
+    };
+    let amounts = |socket: &serde_json::Value| {
+        ["sent", "sent_bytes", "received", "received_bytes"].map(|key| number(socket, key))
+    };
+    let (udp, echo) = (of("client", "UDP"), of("server", "UDP"));
+    assert_eq!((amounts(&udp), amounts(&echo)), ([5, 500, 5, 500], [5, 500, 5, 500]));
+    assert_eq!((&udp["remote"], &echo["remote"]), (&"11.0.0.2:7".into(), &().into()));
+    assert_eq!(echo["local"], "0.0.0.0:7");
+    // Five times there and back.
+    let duration_ns = number(&udp, "closed_at_ns") - number(&udp, "opened_at_ns");
+    assert!((100_000_000..110_000_000).contains(&duration_ns), "{udp:#}");
+    assert!(echo["closed_at_ns"].is_null(), "it is open to the end: {echo:#}");
+
+    let (ours, theirs) = (of("client", "TCP"), of("server", "TCP"));
+    assert_eq!((&ours["local"], &ours["remote"]), (&theirs["remote"], &theirs["local"]));
+    assert_eq!(number(&ours, "received_bytes"), 1000);
+    assert_eq!(number(&theirs, "received_bytes"), 2_000_000);
+    assert_eq!(number(&theirs, "sent_bytes"), 1000);
+    // Of 1382 segments and more a hundredth is lost, and sent again.
+    let resent = number(&ours, "resent");
+    assert!((4..60).contains(&resent), "{ours:#}");
+    assert!(number(&ours, "sent_bytes") > 2_000_000 + (resent - 1) * 1000, "{ours:#}");
+    assert!(number(&ours, "sent") > number(&theirs, "received"), "what is lost was sent: {all:#}");
+    for socket in [&ours, &theirs] {
+        let least_ns = number(socket, "least_round_trip_ns");
+        assert!((20_000_000..24_000_000).contains(&least_ns), "{socket:#}");
+        assert!(number(socket, "smoothed_round_trip_ns") >= least_ns, "{socket:#}");
+        assert!(number(socket, "closed_at_ns") > number(socket, "opened_at_ns"), "{socket:#}");
+    }
+}

@@ -108,6 +108,7 @@ fn the_page_has_what_a_run_was() {
         "TCP client:",
         "server:80",
         "round trips",
+        "Sockets",
         "Traffic by host",
         "exited: 3",
         "no: exited: 0",

@@ -3,7 +3,7 @@
 //! Words come in by the command line: only lines whose title has one of them are measured; a table goes to
 //! standard output. Always true: all figures of a table are from one run on one machine, so the ratios carry
 //! over where the figures do not, and no figure makes the run fail. `docs/performance.md` explains how to
-//! read it. Many hosts are `benches/hosts.rs`.
+//! read it. Many hosts are `benches/hosts/`.
 //!
 //! 1. `rows`: what is measured, and what was promised;
 //! 2. `cell`: how a line is measured;

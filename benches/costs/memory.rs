@@ -2,7 +2,7 @@
 //!
 //! Nothing comes in; KiB of one process go out. Always true: it is the proportional share (PSS) of a process
 //! among many of the same program in one simulated machine, while all of them wait and nothing runs; the
-//! simulator's own memory is not in it (`benches/hosts.rs` has that). The program is `benches/guest/crowd.c`.
+//! simulator's own memory is not in it (`benches/hosts/` has that). The program is `benches/guest/crowd.c`.
 
 use std::fs;
 use std::io::{BufRead, BufReader};

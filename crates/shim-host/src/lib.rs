@@ -56,5 +56,7 @@ pub use lacks::{Lack, LackKind};
 pub use observe::{Observation, Observer, ProcessEnd, Source};
 pub use preemptions::Preemption;
 pub use process::Failure;
-pub use shim_kernel::{Departure, Trouble, error_about};
+pub use shim_kernel::{
+    Amount, Departure, SocketRecord, SocketSum, Transport, Trouble, error_about,
+};
 pub use shim_supervisor::{Name, Names};

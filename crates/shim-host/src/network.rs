@@ -1,10 +1,10 @@
-//! A host's side of the network: the datagrams that come to it and leave it.
+//! A host's side of the network: the datagrams that come to it and leave it, and what its sockets have carried.
 //!
 //! Bytes with instants in and out. Always true: what is handed out lies outside the kernel's arena; all of it is for
 //! between two steps. What becomes of datagrams between hosts is the owner's, what a host makes of them its kernel's.
 
 use shim_abi::SimTime;
-use shim_kernel::{Departure, Kernel};
+use shim_kernel::{Departure, Kernel, SocketRecord, SocketSum};
 
 use crate::host::Host;
 
@@ -26,6 +26,13 @@ impl Host {
     pub fn take_looped(&mut self) -> Vec<Departure> {
         let looped = self.machine.kernel(Kernel::take_looped);
         looped.iter().map(copy_of).collect()
+    }
+
+    /// What sockets of IP have carried since the host booted: a record of each of the first of them, and the sum of the
+    /// others. Between steps; before the host's processes are ended from outside, if that is not to be seen in it.
+    pub fn socket_records(&mut self) -> (Vec<SocketRecord>, SocketSum) {
+        let (records, sum) = self.machine.kernel(|kernel| kernel.socket_records());
+        (records.as_slice().to_vec(), sum)
     }
 }
 

@@ -87,7 +87,9 @@ pub use config::{ClockJump, ClockSettings, Config};
 pub use guest::{Backing, Guest, GuestAddr, Guests};
 pub use ids::{VirtualPid, VirtualTid};
 pub use kernel::Kernel;
-pub use net::{Departure, Trouble, error_about};
+pub use net::{
+    Amount, Departure, MOST_RECORDS, SocketRecord, SocketSum, Transport, Trouble, error_about,
+};
 pub use outcome::{End, Outcome, Published, SignalOutcome};
 pub use turn::{Passed, SLICE, Successor};
 pub use visit::{Visit, Visited, is_for_visitors};

@@ -3,7 +3,7 @@
 //! Packets in and out, sockets told. Rooms: `interfaces` (and routes), `packet`, `wire` (packets as bytes), `icmp` (what is said
 //! of those that do not arrive), `ports` (who may use which), `resolver` (who answers questions about names), `tcp` (one end
 //! of a connection), `connection` (ends with addresses), `deliver` (what a packet does that has arrived), `outside` (to and
-//! from other hosts). Always true: a packet to one of
+//! from other hosts), `ledger` (what sockets have carried). Always true: a packet to one of
 //! the host's own addresses is delivered at the instant at which it is sent, after those that were sent before it, as on
 //! Linux's loopback interface; connections are found by their two endpoints, in one look. What sockets make of it is in
 //! `socket::inet`; between hosts packets are the owner's, and those to groups and to everybody stay within the host.
@@ -12,6 +12,7 @@ mod connection;
 mod deliver;
 pub(crate) mod icmp;
 pub(crate) mod interfaces;
+pub(crate) mod ledger;
 mod outside;
 mod packet;
 mod ports;
@@ -29,6 +30,8 @@ use shim_abi::random::Stream;
 pub(crate) use connection::{Connection, ConnectionId, Owner, Tuple};
 pub(crate) use deliver::is_for_many;
 pub use icmp::{Trouble, error_about};
+use ledger::Ledger;
+pub use ledger::{Amount, MOST_RECORDS, SocketRecord, SocketSum, Transport};
 pub use outside::Departure;
 use outside::Outside;
 pub(crate) use packet::{Body, Endpoint, Packet};
@@ -86,6 +89,8 @@ pub(crate) struct Network {
     questions: Questions,
     /// Packets for addresses that nobody here has.
     pub(crate) lost_packets: u64,
+    /// What sockets have carried that are gone.
+    pub(crate) ledger: Ledger,
 }
 
 impl Network {
@@ -119,6 +124,7 @@ impl Network {
             chance_of_groups,
             questions: Questions::default(),
             lost_packets: 0,
+            ledger: Ledger::default(),
         }
     }
 
@@ -353,6 +359,8 @@ impl Network {
         self.tcp_ports.add(local.port, claim);
         self.tuples.insert((local, remote), id);
         let connection = Connection {
+            opened_at: tcp.clock(),
+            closed_at: None,
             tcp,
             local,
             remote,

@@ -4,7 +4,7 @@
 //! without a scenario (`shim exec`); [`simulation`] is a scenario from its start to its end, in rounds
 //! (`rounds`) on a pool of workers (`pool`, `processors`) that step its hosts (`machines`, `member`), each of which has its
 //! place in the fabric (`transit`), whose processes start and end by an `agenda`; `faults` are what goes wrong, [`packets`] what an embedder does to datagrams; `limits` makes room for many; `sharing` finds
-//! the files that hosts share; [`outcome`] says what became of each process, [`control`]
+//! the files that hosts share, `sockets` are what those of a host have carried; [`outcome`] says what became of each process, [`control`]
 //! is how a person ends a run.
 //!
 //! # Why results do not depend on workers
@@ -29,6 +29,7 @@ pub mod processors;
 mod rounds;
 mod sharing;
 pub mod simulation;
+mod sockets;
 mod transit;
 
 pub use alone::{Ending, run};
@@ -38,4 +39,5 @@ pub use packets::{Packet, PacketRule, Verdict};
 pub use processors::{Pinning, place};
 pub use sharing::SharedFile;
 pub use simulation::{Progress, Report, Setup, simulate};
+pub use sockets::Sockets;
 pub use transit::{TimeLine, Traffic};

@@ -2,7 +2,7 @@
 //!
 //! Here: for `shim exec`, the trace to one writer, log lines to another. Rooms of a scenario's run:
 //! [`directory`] (the data directory and its layout), [`recorder`] (the files of one host), [`capture`] (packets of its
-//! interfaces), [`statistics`] (figures), [`processed`] (the configuration as it was understood), [`comparison`] (of two data directories).
+//! interfaces), [`statistics`] (figures; `sockets`: those of sockets), [`processed`] (the configuration as it was understood), [`comparison`] (of two data directories).
 //! Observations in, lines out. Always true: an error of the trace's writer ends the trace, not the run,
 //! and is told once, at the end; what cannot be logged is dropped. The words of the lines are in
 //! [`crate::trace`] and [`crate::log_line`].
@@ -12,6 +12,7 @@ pub mod comparison;
 pub mod directory;
 pub mod processed;
 pub mod recorder;
+mod sockets;
 pub mod statistics;
 
 use std::io::{self, Write};

@@ -5,7 +5,7 @@
 //! hosts it had; and names that guests chose are words in it, never markup. Where the page is written is the command's.
 //!
 //! The rooms, in the order of a page's making: `run` reads the directory, with `capture` and `flows` for packets, `log`
-//! and `traces`; `series` are amounts over time; `faults`, `drawing`, `timeline` and `plots` draw, `tables` list, in `units` that
+//! and `traces`; `series` are amounts over time; `faults`, `drawing`, `timeline` and `plots` draw, `tables` and `sockets` list, in `units` that
 //! suit; `page` puts them together.
 //!
 //! Why hand-made SVG: a library of charts draws words into its pictures, which a browser can neither stretch with the window nor keep
@@ -20,6 +20,7 @@ mod page;
 mod plots;
 mod run;
 mod series;
+mod sockets;
 mod tables;
 mod timeline;
 mod traces;

@@ -60,6 +60,9 @@ pub(crate) struct Connection {
     pub(crate) was_there: bool,
     /// TCP_DEFER_ACCEPT: until then it is told of only when bytes have come.
     pub(crate) deferred_until: SimTime,
+    /// When it was asked for, and when it was over.
+    pub(super) opened_at: SimTime,
+    pub(super) closed_at: Option<SimTime>,
 }
 
 impl Connection {

@@ -72,6 +72,7 @@ impl Kernel {
         let deadline = connection.deadline();
         let planned = core::mem::replace(&mut connection.planned, deadline);
         let (owner, state) = (connection.owner, connection.tcp.state);
+        connection.note_end(now);
         if planned != deadline {
             self.agenda.remove(planned, Entry::Connection(id));
             self.agenda.add(deadline, Entry::Connection(id));
@@ -196,6 +197,7 @@ impl Kernel {
         self.sockets.network.unlist(id);
         if let Some(connection) = self.sockets.network.connections.remove(&id) {
             self.agenda.remove(connection.planned, Entry::Connection(id));
+            self.sockets.network.ledger.add(connection.record());
         }
     }
 }

@@ -5,6 +5,8 @@
 //! are the guest's to show; a socket that is bound to the very address goes before. What `/etc/resolv.conf` says is `files`'.
 
 mod answer;
+#[cfg(test)]
+mod fuzz;
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;

@@ -304,6 +304,10 @@ impl Tcp {
     pub(crate) fn has_input(&self, enough: usize) -> bool {
         self.receiver.unread_bytes() >= enough
     }
+    /// The last time that it has heard of.
+    pub(crate) fn clock(&self) -> SimTime {
+        self.clock
+    }
     /// Bits of [`event`].
     pub(crate) fn take_events(&mut self) -> u8 {
         core::mem::take(&mut self.events)

@@ -29,16 +29,18 @@ mod stream;
 
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use shim_abi::Errno;
+use shim_abi::{Errno, SimTime};
 
 use super::exchange::Exchange;
 use super::{Kind, Socket, SocketId, Sockets};
 use crate::context::Context;
 use crate::file::Progress;
+use crate::kernel::Kernel;
+use crate::net::ledger::Tally;
 use crate::net::tcp::Settings;
-use crate::net::{Claim, ConnectionId, Endpoint, Reach, Rules};
+use crate::net::{Claim, ConnectionId, Endpoint, Reach, Rules, SocketRecord, SocketSum, Transport};
 use cork::Corked;
 use datagram::Message;
 use failure::Failure;
@@ -119,6 +121,8 @@ struct Datagrams {
     corked: Option<Corked>,
     /// Those that it has sent and that wait in the interface.
     leaving: Leaving,
+    /// What it has carried.
+    tally: Tally,
 }
 
 /// The kind of sockets of this type and protocol, and what is made for it.
@@ -222,6 +226,20 @@ impl Inet {
             Role::Stream(_) => Err(Errno::EOPNOTSUPP),
         }
     }
+    /// What is told of a datagram socket that was used.
+    fn record(&self, closed_at: Option<SimTime>) -> Option<SocketRecord> {
+        let Role::Datagram(datagrams) = &self.role else { return None };
+        let transport = match self.rules() {
+            Rules::Stream => Transport::Tcp,
+            Rules::Datagram => Transport::Udp,
+            Rules::Lite => Transport::UdpLite,
+            Rules::Echo => Transport::Echo,
+        };
+        let none =
+            if self.is_v6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
+        let local = Endpoint { ip: self.local.unwrap_or(none), port: self.shown_port };
+        datagrams.tally.record(transport, (local, self.remote), datagrams.lost, closed_at)
+    }
     fn connection(&self) -> Option<ConnectionId> {
         self.stream().ok()?.connection
     }
@@ -243,6 +261,16 @@ impl Inet {
     }
     fn name_of(&self, endpoint: Endpoint) -> Vec<u8> {
         address::write(Some(endpoint.ip), endpoint.port, self.is_v6, self.reach)
+    }
+}
+
+impl Kernel {
+    /// A record of each socket of IP that was used, the oldest first, and the sum of those that have none because there are
+    /// more than [`crate::MOST_RECORDS`].
+    pub fn socket_records(&self) -> (Vec<SocketRecord>, SocketSum) {
+        let there = self.sockets.sockets.values();
+        let there = there.filter_map(|socket| socket.family.inet().ok()?.record(None));
+        self.sockets.network.records(there)
     }
 }
 

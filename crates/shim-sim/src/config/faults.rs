@@ -16,7 +16,8 @@ use super::keys;
 use super::problem::{Place, Report, did_you_mean};
 use super::processes::signal;
 use super::reader::{
-    Mismatch, Reading, Section, describe, integer, list_of, shorten, signed_time, text, time,
+    Mismatch, Reading, Section, boolean, describe, integer, list_of, shorten, signed_time, text,
+    time,
 };
 use super::scenario::{ClockJump, Fault, FaultKind};
 use super::settings::some_time;
@@ -87,8 +88,8 @@ impl Cast<'_> {
         let (kind, until) = match kind {
             "link" => (self.read_link(section, report)?, end("for", report)),
             "cut" => {
-                let (source, target) = self.read_ends(section, "cut", report)?;
-                (FaultKind::Cut { source, target }, end("for", report))
+                let (source, target, is_one_way) = self.read_ends(section, "cut", report)?;
+                (FaultKind::Cut { source, target, is_one_way }, end("for", report))
             }
             "partition" => (self.read_partition(section, report)?, end("for", report)),
             "crash" => {
@@ -129,17 +130,17 @@ impl Cast<'_> {
             );
             report.problem(&section.place_of("link"), message);
         }
-        let (source, target) = ends?;
-        Some(FaultKind::Link { source, target, latency, jitter, packet_loss })
+        let (source, target, is_one_way) = ends?;
+        Some(FaultKind::Link { source, target, is_one_way, latency, jitter, packet_loss })
     }
 
-    /// The ends of an edge that exists.
+    /// The ends of an edge that exists, and whether the way back is left as it is.
     fn read_ends(
         &self,
         section: &Section<'_>,
         key: &str,
         report: &mut Report,
-    ) -> Option<(u32, u32)> {
+    ) -> Option<(u32, u32, bool)> {
         let entry = section.entry(key)?;
         let path = section.name(key);
         let ends = Section::open(&entry.node, &entry.node.place, &path, &keys::FAULT_LINK, report)?;
@@ -147,13 +148,19 @@ impl Cast<'_> {
         let hint = "write the id of a node, as in the graph";
         let source = ends.required("source", hint, &id, report);
         let target = ends.required("target", hint, &id, report);
+        let is_one_way = ends.optional("one_way", boolean, report).unwrap_or(false);
         let (source, target) = (u32::try_from(source?).ok()?, u32::try_from(target?).ok()?);
         if self.graph.edges_between(source, target).next().is_none() {
             let message = format!("{path}: the graph has no edge from node {source} to {target}");
             report.problem(&entry.node.place, message);
             return None;
         }
-        Some((source, target))
+        if is_one_way && source == target {
+            let message =
+                format!("{path}: within one node there is no way back to be left as it is");
+            report.problem(&ends.place_of("one_way"), message);
+        }
+        Some((source, target, is_one_way))
     }
 
     fn read_partition(&self, section: &Section<'_>, report: &mut Report) -> Option<FaultKind> {

@@ -205,7 +205,8 @@ pub(super) const FAULT: Table = Table {
 };
 
 /// `shim.faults[...].link` and `cut`.
-pub(super) const FAULT_LINK: Table = Table { used: &["source", "target"], unused: &[], gone: &[] };
+pub(super) const FAULT_LINK: Table =
+    Table { used: &["source", "target", "one_way"], unused: &[], gone: &[] };
 
 /// `shim.faults[...].kill`.
 pub(super) const FAULT_KILL: Table =

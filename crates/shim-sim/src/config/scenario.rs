@@ -210,6 +210,8 @@ pub enum FaultKind {
         source: u32,
         /// Id of the other.
         target: u32,
+        /// Only from the first to the second, also where edges lead both ways.
+        is_one_way: bool,
         /// How long packets take; more than zero.
         latency: Option<SimDuration>,
         /// How much that varies.
@@ -223,6 +225,8 @@ pub enum FaultKind {
         source: u32,
         /// Id of the other.
         target: u32,
+        /// Only from the first to the second, also where edges lead both ways.
+        is_one_way: bool,
     },
     /// Hosts of different sets do not reach each other: what one sends to the other is dropped without a word. Hosts
     /// that are in no set reach everybody.

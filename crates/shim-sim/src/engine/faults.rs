@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use shim_abi::SimTime;
 
-use crate::config::Scenario;
 use crate::config::scenario::{Fault, FaultKind};
+use crate::config::{GraphEdge, Scenario};
 use crate::fabric::{Barriers, Change, Direction, Link};
 
 /// Something that is done between two rounds.
@@ -112,18 +112,31 @@ impl<'s> Faults<'s> {
             .faults
             .iter()
             .filter_map(|fault| ends(&fault.kind))
-            .flat_map(|(source, target)| graph.edges_between(source, target))
+            .flat_map(|(source, target, _)| graph.edges_between(source, target))
             .collect();
-        let now = |edge| Change { edge, direction: Direction::Both, link: self.link(edge) };
-        named.into_iter().map(now).collect()
+        let now = |edge| {
+            let [forth, back] = [Direction::Forth, Direction::Back].map(|way| self.link(edge, way));
+            let change = |direction, link| Change { edge, direction, link };
+            if graph.is_directed || forth == back {
+                return vec![change(Direction::Both, forth)];
+            }
+            vec![change(Direction::Forth, forth), change(Direction::Back, back)]
+        };
+        named.into_iter().flat_map(now).collect()
     }
 
-    fn link(&self, edge: usize) -> Option<Link> {
+    /// What one way along an edge is like now.
+    fn link(&self, edge: usize, direction: Direction) -> Option<Link> {
         let graph = &self.scenario.network.graph;
         let mut link = Link::from(&graph.edges[edge]);
         for kind in self.active() {
-            let Some((from, to)) = ends(kind) else { continue };
+            let Some((from, to, is_one_way)) = ends(kind) else { continue };
             if !graph.edges_between(from, to).any(|other| other == edge) {
+                continue;
+            }
+            let GraphEdge { source, target, .. } = graph.edges[edge];
+            let is_along = ((source, target) == (from, to)) == (direction == Direction::Forth);
+            if is_one_way && !is_along {
                 continue;
             }
             let FaultKind::Link { latency, jitter, packet_loss, .. } = kind else { return None };
@@ -151,12 +164,11 @@ impl<'s> Faults<'s> {
     }
 }
 
-/// The ends of the link that a fault is about.
-fn ends(kind: &FaultKind) -> Option<(u32, u32)> {
+/// The ends of the link that a fault is about, and whether only that way.
+fn ends(kind: &FaultKind) -> Option<(u32, u32, bool)> {
     match kind {
-        FaultKind::Link { source, target, .. } | FaultKind::Cut { source, target } => {
-            Some((*source, *target))
-        }
+        FaultKind::Link { source, target, is_one_way, .. }
+        | FaultKind::Cut { source, target, is_one_way } => Some((*source, *target, *is_one_way)),
         _ => None,
     }
 }
@@ -167,10 +179,13 @@ fn check(scenario: &Scenario, hosts: &BTreeMap<&str, usize>, fault: &Fault) -> R
         Some(index) => Ok(&scenario.hosts[*index]),
         None => Err(format!("there is no host {name}")),
     };
-    if let Some((source, target)) = ends(&fault.kind)
-        && scenario.network.graph.edges_between(source, target).next().is_none()
-    {
-        return Err(format!("the graph has no edge from node {source} to {target}"));
+    if let Some((source, target, is_one_way)) = ends(&fault.kind) {
+        if scenario.network.graph.edges_between(source, target).next().is_none() {
+            return Err(format!("the graph has no edge from node {source} to {target}"));
+        }
+        if is_one_way && source == target {
+            return Err(format!("within node {source} there is only one way"));
+        }
     }
     match &fault.kind {
         FaultKind::Link { latency, packet_loss, .. } => {
@@ -196,10 +211,19 @@ fn check(scenario: &Scenario, hosts: &BTreeMap<&str, usize>, fault: &Fault) -> R
     Ok(())
 }
 
+/// What stands between the ends of a link.
+fn line(is_one_way: bool) -> &'static str {
+    if is_one_way { "->" } else { "-" }
+}
+
 fn describe(kind: &FaultKind, is_beginning: bool) -> String {
     let text = match kind {
-        FaultKind::Link { source, target, .. } => format!("link {source} - {target} changes"),
-        FaultKind::Cut { source, target } => format!("link {source} - {target} is cut"),
+        FaultKind::Link { source, target, is_one_way, .. } => {
+            format!("link {source} {} {target} changes", line(*is_one_way))
+        }
+        FaultKind::Cut { source, target, is_one_way } => {
+            format!("link {source} {} {target} is cut", line(*is_one_way))
+        }
         FaultKind::Partition(sets) => {
             let sets: Vec<String> = sets.iter().map(|set| set.join(", ")).collect();
             format!("partition of {}", sets.join(" | "))
@@ -306,6 +330,29 @@ hosts:
     }
 
     #[test]
+    fn one_way_of_an_edge_changes_and_the_other_stays() {
+        let scenario = scenario(
+            "{at: 1 s, link: {source: 1, target: 0, one_way: true}, packet_loss: 0.5, for: 3 s}, \
+             {at: 2 s, cut: {source: 0, target: 1, one_way: true}, for: 1 s}",
+        );
+        let mut faults = Faults::new(&scenario).unwrap();
+        let mut seen = Vec::new();
+        while let Some((at, ..)) = faults.take() {
+            let changes = faults.changes().into_iter();
+            let told = changes.map(|it| (it.direction, it.link.map(|link| link.packet_loss)));
+            seen.push((at.as_ns() / 1_000_000_000, told.collect::<Vec<_>>()));
+        }
+        let both = |forth, back| vec![(Direction::Forth, forth), (Direction::Back, back)];
+        let expected = [
+            (1, both(Some(0.5), Some(0.0))),
+            (2, both(Some(0.5), None)),
+            (3, both(Some(0.5), Some(0.0))),
+            (4, vec![(Direction::Both, Some(0.0))]),
+        ];
+        assert_eq!(seen, expected);
+    }
+
+    #[test]
     fn sets_of_a_partition_do_not_reach_each_other() {
         let scenario = scenario("{at: 1 s, partition: [[a], [b], [c]], for: 1 s}");
         let mut faults = Faults::new(&scenario).unwrap();
@@ -330,7 +377,11 @@ hosts:
         for (kind, part) in [
             (crash("nobody"), "no host nobody"),
             (FaultKind::Partition(vec![vec!["a".into()], vec!["x".into()]]), "no host x"),
-            (FaultKind::Cut { source: 1, target: 2 }, "no edge from node 1 to 2"),
+            (
+                FaultKind::Cut { source: 1, target: 2, is_one_way: false },
+                "no edge from node 1 to 2",
+            ),
+            (FaultKind::Cut { source: 0, target: 0, is_one_way: true }, "within node 0"),
             (FaultKind::Kill { host: "a".into(), process: 2, signal: 9 }, "2 processes"),
         ] {
             let faults = vec![Fault { at, until, kind: crash("a") }, Fault { at, until, kind }];

@@ -20,6 +20,7 @@ use shim_supervisor::{Command, View};
 use super::agenda::{Agenda, Event};
 use super::outcome::{Life, Outcome, ProcessReport};
 use super::simulation::Setup;
+use super::sockets::Sockets;
 use super::transit::{Place, TimeLine, Traffic, Transit};
 use crate::config::scenario::{self, Files, Process};
 use crate::output::capture::{Capture, Interface};
@@ -67,6 +68,8 @@ pub(super) struct Member {
     struck: BTreeMap<u32, u32>,
     /// All starts of processes, each with its place in the list, its number and its instant.
     starts: Vec<(usize, u32, SimTime)>,
+    /// What sockets have carried: all of them, once it has stopped.
+    sockets: Sockets,
 }
 
 impl Member {
@@ -83,6 +86,7 @@ impl Member {
         Ok(Member {
             capture: host.pcap_capture_bytes.map(capture),
             host: Host::new(config, setup.launcher, setup.library)?,
+            sockets: Sockets::new(place.host_count()),
             place,
             agenda: Agenda::new(&host.processes),
             processes: host.processes.iter().map(|one| (one.clone(), Fate::Planned)).collect(),
@@ -220,6 +224,7 @@ impl Member {
         }
         self.is_down = true;
         self.host.advance_to(now);
+        self.sockets.add(self.host.socket_records(), Some(now));
         if let Err(error) = self.host.reboot(&mut self.recorder) {
             let text = format!("the host cannot begin anew with an empty kernel: {error}");
             self.recorder.log(now, log::Level::Error, &text);
@@ -263,6 +268,7 @@ impl Member {
             }
         }
         self.recorder.stop(now);
+        self.sockets.add(self.host.socket_records(), None);
         self.host.kill_all(&mut self.recorder);
         self.view = None;
         self.recorder.finish();
@@ -352,6 +358,11 @@ impl Member {
 
     pub(super) fn traffic(&self) -> Traffic {
         self.place.traffic()
+    }
+
+    /// What its sockets have carried. After the end.
+    pub(super) fn sockets(&self) -> &Sockets {
+        &self.sockets
     }
 
     /// How much traffic it had in each interval.

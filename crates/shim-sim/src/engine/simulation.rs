@@ -29,6 +29,7 @@ use super::packets::PacketRule;
 use super::pool::Pool;
 use super::processors::Pinning;
 use super::sharing::{SharedFile, Sharing};
+use super::sockets::Sockets;
 use super::transit::{Place, TimeLine, Traffic, Ways};
 use super::{limits, machines, rounds};
 use crate::config::Scenario;
@@ -134,6 +135,8 @@ pub struct Report {
     pub steps: u64,
     /// What became of the datagrams of each host, with its name.
     pub traffic: Vec<(String, Traffic)>,
+    /// What sockets have carried, by host.
+    pub sockets: Vec<(String, Sockets)>,
     /// How much there was of them in each interval of simulated time, with the host's name.
     pub time_lines: Vec<(String, TimeLine)>,
     /// How often a guest handed over control.
@@ -355,6 +358,7 @@ impl<W: Write> Run<'_, '_, W> {
             rounds,
             steps,
             traffic: Vec::new(),
+            sockets: Vec::new(),
             time_lines: Vec::new(),
             handovers: 0,
             census: Census::default(),
@@ -462,6 +466,7 @@ impl Report {
         self.failures.extend(member.failures().iter().map(named));
         self.write_errors.extend(member.write_error());
         self.traffic.push((member.name().to_owned(), member.traffic()));
+        self.sockets.push((member.name().to_owned(), member.sockets().clone()));
         self.time_lines.push((member.name().to_owned(), member.time_line()));
         self.handovers += member.handovers();
         self.census.processes += member.census().processes;

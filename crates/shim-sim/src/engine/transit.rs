@@ -189,6 +189,11 @@ impl Place {
         }
     }
 
+    /// How many hosts there are.
+    pub(super) fn host_count(&self) -> usize {
+        self.ways.sites.len()
+    }
+
     /// Something is on its way to this host.
     pub(super) fn expect(&mut self, transit: Transit) {
         self.coming.push(Reverse(transit));

@@ -138,18 +138,23 @@ fn time(yaml: &mut Yaml, scenario: &Scenario) {
 /// An item of the list. Jumps of clocks are with their hosts.
 fn fault(fault: &Fault) -> String {
     let mut line = format!("- {{at: {}, ", ns(fault.at.as_ns()));
-    let link = |source: &u32, target: &u32| format!("{{source: {source}, target: {target}}}");
+    let link = |source: &u32, target: &u32, is_one_way: bool| {
+        let way = if is_one_way { ", one_way: true" } else { "" };
+        format!("{{source: {source}, target: {target}{way}}}")
+    };
     let mut end = "for";
     line += &match &fault.kind {
-        FaultKind::Link { source, target, latency, jitter, packet_loss } => {
-            let mut text = format!("link: {}", link(source, target));
+        FaultKind::Link { source, target, is_one_way, latency, jitter, packet_loss } => {
+            let mut text = format!("link: {}", link(source, target, *is_one_way));
             for (key, time) in [("latency", latency), ("jitter", jitter)] {
                 text +=
                     &time.map_or(String::new(), |time| format!(", {key}: {}", ns(time.as_ns())));
             }
             text + &packet_loss.map_or(String::new(), |loss| format!(", packet_loss: {loss:?}"))
         }
-        FaultKind::Cut { source, target } => format!("cut: {}", link(source, target)),
+        FaultKind::Cut { source, target, is_one_way } => {
+            format!("cut: {}", link(source, target, *is_one_way))
+        }
         FaultKind::Partition(sets) => {
             let sets: Vec<String> = sets.iter().map(|set| list(set)).collect();
             format!("partition: [{}]", sets.join(", "))

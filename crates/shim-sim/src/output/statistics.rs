@@ -12,6 +12,7 @@ use shim_abi::SimTime;
 use shim_abi::calls::lookup;
 use shim_host::{Failure, LackKind};
 
+use super::sockets::sockets;
 use crate::config::Scenario;
 use crate::config::scenario::FinalState;
 use crate::engine::{Life, Outcome, ProcessReport, Report, TimeLine};
@@ -106,6 +107,7 @@ pub fn simulated(scenario: &Scenario, report: &Report) -> String {
         "hosts": hosts,
         "traffic": traffic.collect::<serde_json::Map<_, _>>(),
         "traffic_over_time": traffic_over_time(report),
+        "sockets": sockets(report),
         "lacks": lacks.collect::<Vec<_>>(),
         "shared_files": shared.collect::<Vec<_>>(),
         "is_reproducible": report.is_reproducible(),
@@ -314,6 +316,7 @@ mod tests {
             rounds: 1,
             steps: 1,
             traffic: Vec::new(),
+            sockets: Vec::new(),
             time_lines: Vec::new(),
             handovers: 1,
             census: shim_host::Census::default(),

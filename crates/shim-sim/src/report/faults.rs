@@ -27,6 +27,11 @@ pub(super) struct Mark {
     pub(super) text: String,
 }
 
+/// What stands between the ends of a link.
+fn line(is_one_way: bool) -> char {
+    if is_one_way { '→' } else { '–' }
+}
+
 /// All of a scenario.
 pub(super) fn marks(scenario: &Scenario) -> Vec<Mark> {
     let mut marks: Vec<Mark> = Vec::new();
@@ -40,8 +45,8 @@ pub(super) fn marks(scenario: &Scenario) -> Vec<Mark> {
             text: String::new(),
         };
         mark.text = match &fault.kind {
-            FaultKind::Link { source, target, latency, jitter, packet_loss } => {
-                let mut text = format!("link {source} – {target}:");
+            FaultKind::Link { source, target, is_one_way, latency, jitter, packet_loss } => {
+                let mut text = format!("link {source} {} {target}:", line(*is_one_way));
                 let times = [("latency", latency), ("jitter", jitter)];
                 for (what, time) in times {
                     let Some(time) = time else { continue };
@@ -52,7 +57,9 @@ pub(super) fn marks(scenario: &Scenario) -> Vec<Mark> {
                 }
                 text.trim_end_matches([',', ':']).to_owned()
             }
-            FaultKind::Cut { source, target } => format!("link {source} – {target} is cut"),
+            FaultKind::Cut { source, target, is_one_way } => {
+                format!("link {source} {} {target} is cut", line(*is_one_way))
+            }
             FaultKind::Partition(sets) => {
                 let sets: Vec<String> = sets.iter().map(|set| set.join(", ")).collect();
                 format!("partition of {}", sets.join(" | "))

@@ -13,7 +13,7 @@ use super::faults::marks;
 use super::run::Run;
 use super::series::WIDTH;
 use super::units::{bytes, count, duration, shown, things};
-use super::{plots, tables, timeline};
+use super::{plots, sockets, tables, timeline};
 use crate::engine::ProcessReport;
 use crate::output::directory::PROCESSED_CONFIG;
 
@@ -46,6 +46,7 @@ pub(super) fn text(run: &Run) -> String {
                     (over_time(run, &axis))
                     (section("Faults", tables::faults(&marks)))
                     (section("Conversations", tables::flows(run)))
+                    (section("Sockets", sockets::sockets(run)))
                     (section("Traffic by host", tables::traffic(run)))
                     (section("Processes", tables::processes(run)))
                     (section("Asked for and not there", tables::lacks(run)))

@@ -26,7 +26,7 @@ const MOST_FLOWS: usize = 200;
 const COMMAND: usize = 240;
 
 /// A table that may be wider than the page.
-fn table(head: &Markup, rows: &Markup) -> Markup {
+pub(super) fn table(head: &Markup, rows: &Markup) -> Markup {
     html! { div.wide { table { thead { tr { (head) } } tbody { (rows) } } } }
 }
 
@@ -108,7 +108,7 @@ fn row_of(run: &Run, names: &BTreeMap<IpAddr, &str>, key: &Key, flow: &Flow) -> 
 }
 
 /// Whose an address is.
-fn names(run: &Run) -> BTreeMap<IpAddr, &str> {
+pub(super) fn names(run: &Run) -> BTreeMap<IpAddr, &str> {
     let hosts = run.scenario.iter().flat_map(|scenario| &scenario.hosts);
     hosts
         .flat_map(|host| {

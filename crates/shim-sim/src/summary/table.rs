@@ -206,6 +206,7 @@ mod tests {
             rounds: 1,
             steps: 1,
             traffic: Vec::new(),
+            sockets: Vec::new(),
             time_lines: Vec::new(),
             handovers: 1,
             census: shim_host::Census::default(),

@@ -184,6 +184,7 @@ fn faults_are_said_at_one_place() {
     let link = |target, latency, jitter, loss: f64| FaultKind::Link {
         source: 0,
         target,
+        is_one_way: false,
         latency,
         jitter,
         packet_loss: Some(loss),
@@ -192,7 +193,7 @@ fn faults_are_said_at_one_place() {
     let sets = vec![vec!["alice".to_owned(), "bob".to_owned()], vec!["carol".to_owned()]];
     let expected = [
         fault(10, Some(15), link(1, Some(ms(50)), Some(ms(1)), 0.1)),
-        fault(20, Some(520), FaultKind::Cut { source: 1, target: 0 }),
+        fault(20, Some(520), FaultKind::Cut { source: 1, target: 0, is_one_way: true }),
         fault(30, Some(40), FaultKind::Partition(sets)),
         fault(40, Some(45), FaultKind::Crash { host: "alice".into() }),
         fault(50, Some(52), kill(15)),

@@ -24,6 +24,14 @@ const MAX_BYTES: usize = 65_535;
 
 type Answer = AnswerBuilder<StaticCompressor<Vec<u8>>>;
 
+/// How much of an answer is told: without its records it is marked as cut.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    Whole,
+    Questions,
+    Header,
+}
+
 /// The answer to a message; none if it is no question at all.
 pub(super) fn answer(question: &[u8], names: Names<'_>, is_by_tcp: bool) -> Option<Vec<u8>> {
     let message = Message::from_octets(question).ok()?;
@@ -38,7 +46,8 @@ pub(super) fn answer(question: &[u8], names: Names<'_>, is_by_tcp: bool) -> Opti
     };
     let has_options = options.is_some();
     let is_of_another_version = options.is_some_and(|options| options.version() != 0);
-    let finish = |is_cut: bool| {
+    let finish = |extent: Extent| {
+        let is_cut = extent != Extent::Whole;
         let builder = MessageBuilder::from_target(StaticCompressor::new(Vec::new())).ok()?;
         let mut answer = builder.start_error(&message, Rcode::NOERROR);
         let header = answer.header_mut();
@@ -51,6 +60,11 @@ pub(super) fn answer(question: &[u8], names: Names<'_>, is_by_tcp: bool) -> Opti
         };
         if is_cut || rcode != Rcode::NOERROR {
             answer.rewind();
+        }
+        if extent == Extent::Header {
+            let mut questions = answer.question();
+            questions.rewind();
+            answer = questions.answer();
         }
         answer.header_mut().set_rcode(rcode);
         let mut additional = answer.additional();
@@ -66,8 +80,10 @@ pub(super) fn answer(question: &[u8], names: Names<'_>, is_by_tcp: bool) -> Opti
         }
         Some(additional.finish().into_target())
     };
-    let whole = finish(false)?;
-    if whole.len() <= limit_bytes { Some(whole) } else { finish(true) }
+    let fits = |answer: &Vec<u8>| answer.len() <= limit_bytes;
+    // Questions may be longer when they are said again: whoever asks so many at once is not told them.
+    let mut extents = [Extent::Whole, Extent::Questions, Extent::Header].into_iter();
+    extents.find_map(|extent| finish(extent).filter(fits))
 }
 
 /// Write the records that a message asks for.
@@ -183,7 +199,7 @@ fn reversed(text: &[u8]) -> Option<Address> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::string::{String, ToString};
     use std::vec;
     use std::vec::Vec;
@@ -196,7 +212,7 @@ mod tests {
     use super::*;
 
     /// A table of names, the number of addresses pairs of each, and the canonical name of an alias.
-    fn table(list: &[(&str, u8, Option<&str>)]) -> Vec<NameEntry> {
+    pub(in crate::net::resolver) fn table(list: &[(&str, u8, Option<&str>)]) -> Vec<NameEntry> {
         let mut entries = Vec::new();
         for &(name, count, of) in list {
             let seed = of.unwrap_or(name).bytes().map(usize::from).sum::<usize>() as u8;
@@ -302,6 +318,25 @@ mod tests {
         assert_eq!(of(Some(600), false), (true, 0));
         assert_eq!(of(Some(4096), false), (false, 80));
         assert_eq!(of(None, true), (false, 80));
+    }
+
+    #[test]
+    fn questions_that_do_not_fit_are_not_said_again() {
+        let mut builder = MessageBuilder::new_vec().question();
+        builder.header_mut().set_id(4711);
+        for n in 0..60 {
+            let name: Name<Vec<u8>> = std::format!("host{n}.example").parse().unwrap();
+            builder.push((name, Rtype::A)).unwrap();
+        }
+        let names = table(&[("bob", 1, None)]);
+        let question = builder.finish();
+        let counts = |is_by_tcp| {
+            let bytes = answer(&question, Names::new(&names), is_by_tcp).unwrap();
+            assert_eq!(told(&bytes).0, Rcode::FORMERR);
+            let count = Message::from_octets(bytes.as_slice()).unwrap().header_counts().qdcount();
+            (bytes.len() <= PLAIN_BYTES, count)
+        };
+        assert_eq!((counts(false), counts(true)), ((true, 0), (false, 60)));
     }
 
     #[test]

@@ -1,12 +1,13 @@
-//! What TCP_INFO tells: `struct tcp_info` of Linux.
+//! What TCP_INFO tells: `struct tcp_info` of Linux; and what is told of an end when it is gone.
 //!
-//! An end in, bytes out. Always true: what is not measured here is zero.
+//! An end in, bytes or figures out. Always true: what is not measured here is zero.
 
 use shim_abi::SimTime;
 
 use super::congestion::Phase;
 use super::{State, Tcp};
 use crate::memory::Layout;
+use crate::net::ledger::Amount;
 
 /// Bytes of the structure.
 pub(crate) const INFO_BYTES: usize = 280;
@@ -40,7 +41,30 @@ impl State {
     }
 }
 
+/// What an end has carried.
+pub(crate) struct Counted {
+    pub(crate) sent: Amount,
+    pub(crate) received: Amount,
+    pub(crate) resent: u64,
+    /// The least, and the smoothed one.
+    pub(crate) round_trip_ns: Option<(u64, u64)>,
+}
+
 impl Tcp {
+    /// What it has carried so far.
+    pub(crate) fn counted(&self) -> Counted {
+        let counts = &self.counts;
+        let amount = |segments: u32, bytes| Amount { datagrams: segments.into(), bytes };
+        let smoothed_ns = self.estimate.smoothed_ns;
+        let least_ns = self.scoreboard.least_rtt_ns().filter(|_| smoothed_ns > 0);
+        Counted {
+            sent: amount(counts.sent, counts.sent_bytes),
+            received: amount(counts.received, counts.received_bytes),
+            resent: counts.resent.into(),
+            round_trip_ns: least_ns.map(|least_ns| (least_ns, smoothed_ns)),
+        }
+    }
+
     /// A `struct tcp_info`.
     pub(crate) fn info(&self, now: SimTime) -> Layout<INFO_BYTES> {
         const TCPI_OPT_TIMESTAMPS: u8 = 1;

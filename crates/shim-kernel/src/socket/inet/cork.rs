@@ -5,7 +5,7 @@
 
 use shim_abi::Errno;
 
-use super::datagram::{MAX_BYTES, V4_HEADERS_BYTES, V6_HEADERS_BYTES, charge};
+use super::datagram::{ECHO_HEADER_BYTES, MAX_BYTES, V4_HEADERS_BYTES, V6_HEADERS_BYTES, charge};
 use crate::context::Context;
 use crate::file::Progress;
 use crate::net::{Body, Packet};
@@ -61,6 +61,13 @@ impl Context<'_> {
         let Corked { packet, segment_bytes, comes_back } = whole;
         let network = &mut self.kernel.sockets.network;
         let (free_at, charge_bytes) = (network.outside.free_at(), charge(packet.body_bytes()));
+        // The header of an echo is the program's.
+        let header_bytes = match packet.body {
+            Body::Echo { .. } => ECHO_HEADER_BYTES,
+            _ => 0,
+        };
+        let sent_bytes = packet.body_bytes() + header_bytes;
+        let mut count = 1;
         match (segment_bytes, packet.body) {
             (Some(size), Body::Udp { bytes, source_port, target_port, is_lite })
                 if bytes.len() > size =>
@@ -68,6 +75,7 @@ impl Context<'_> {
                 if bytes.len() > size * MAX_SEGMENTS {
                     return Err(Errno::EINVAL);
                 }
+                count = bytes.len().div_ceil(size);
                 for piece in bytes.chunks(size).filter(|_| comes_back) {
                     let bytes = piece.to_vec();
                     let body = Body::Udp { source_port, target_port, is_lite, bytes };
@@ -77,6 +85,8 @@ impl Context<'_> {
             (_, body) if comes_back => network.send(Packet { body, ..packet }),
             _ => {}
         }
+        let datagrams = self.kernel.sockets.inet_mut(id)?.datagrams_mut()?;
+        datagrams.tally.note_sent(self.now, count, sent_bytes);
         self.kernel.settle_network(self.now);
         let left_at = self.kernel.sockets.network.outside.free_at();
         if left_at > free_at.max(self.now) {

@@ -191,7 +191,7 @@ impl Context<'_> {
 }
 
 /// Type, code, checksum, identifier, number.
-const ECHO_HEADER_BYTES: usize = 8;
+pub(super) const ECHO_HEADER_BYTES: usize = 8;
 
 /// A message that asks for an echo: EINVAL if it is another.
 fn read_echo(bytes: &[u8], identifier: u16, is_v4: bool) -> Result<Body, Errno> {
@@ -370,8 +370,10 @@ impl Kernel {
         let charge_bytes = charge(bytes.len());
         if datagrams.charged_bytes > 0 && datagrams.charged_bytes + charge_bytes > limit {
             datagrams.lost = datagrams.lost.wrapping_add(1);
+            datagrams.tally.note_received(now, None);
             return;
         }
+        datagrams.tally.note_received(now, Some(bytes.len()));
         datagrams.charged_bytes += charge_bytes;
         let (arrived, lost) = (now, if is_counted { datagrams.lost } else { 0 });
         let message = Message { bytes, source, target, hops, class, arrived, charge_bytes, lost };

@@ -156,6 +156,7 @@ impl Kernel {
         mut inet: Inet,
         linger_secs: Option<u32>,
     ) {
+        self.sockets.network.ledger.add(inet.record(Some(now)));
         let port = inet.port;
         self.give_up_port(id, &mut inet);
         for &group in inet.options.groups() {

@@ -1,11 +1,10 @@
-//! What many hosts cost: wall time and memory of scenarios in which every host only sleeps.
+//! Hosts that only sleep: what it costs that they are there.
 //!
 //! Nothing comes in; a table goes to standard output. Always true: a figure of time is the fastest of
 //! several runs, each in a fresh directory; memory is the proportional share (PSS) of the simulator, its
 //! launcher and all guests, taken while every guest exists and the simulator is stopped. What a guest does is in
 //! `tests/guests/sleeper.c`.
 
-use std::fs;
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -14,6 +13,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use shim_testkit::built::built;
 use shim_testkit::guest::compile;
 use shim_testkit::{Folder, Libc, Run};
+
+use crate::memory::{Memory, processes};
 
 /// Runs of each kind.
 const ROUNDS: usize = 3;
@@ -50,58 +51,33 @@ fn fastest(folder: &Folder, workers: &str) -> Duration {
     walls.min().expect("there is at least one round")
 }
 
-/// Ids of the processes whose parent is one of `parents`.
-fn children(parents: &[u32]) -> Vec<u32> {
-    let entries = fs::read_dir("/proc").expect("there is /proc").flatten();
-    let ids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    let is_child = |id: &u32| {
-        // After the name, which is in parentheses and may hold anything: state, parent.
-        let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
-        let parent = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(1));
-        parent
-            .and_then(|parent| parent.parse().ok())
-            .is_some_and(|parent| parents.contains(&parent))
-    };
-    ids.filter(is_child).collect()
-}
-
-/// A figure of `/proc/<id>/<file>` in KiB; 0 if the process is gone.
-fn kib(id: u32, file: &str, key: &str) -> u64 {
-    let text = fs::read_to_string(format!("/proc/{id}/{file}")).unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix(key));
-    line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
-}
-
-/// Memory of a run in MiB: of all its processes, and of the simulator alone.
-fn memory(folder: &Folder, hosts: usize) -> (f64, f64) {
+/// Memory of a run, of all its processes and of the simulator.
+fn memory(folder: &Folder, hosts: usize) -> Memory {
     let mut command = run(folder, ROUNDS, "0").command();
     let mut child = command.stdout(Stdio::null()).spawn().expect("shim can be started");
-    let figures = sample(&child, hosts);
+    let memory = sample(&child, hosts);
     let status = child.wait().expect("it is our child");
     assert!(status.success(), "{status}");
-    figures
+    memory
 }
 
-fn sample(child: &Child, hosts: usize) -> (f64, f64) {
+fn sample(child: &Child, hosts: usize) -> Memory {
     let pid = Pid::from_child(child);
     let deadline = Instant::now() + LIMIT;
-    let everybody = loop {
-        let launchers = children(&[child.id()]);
-        let guests = children(&launchers);
+    loop {
+        let (simulator, guests) = processes(child.id());
         if guests.len() == hosts {
             kill_process(pid, Signal::STOP).expect("it runs");
-            break [vec![child.id()], launchers, guests].concat();
+            let memory = Memory::of(&[simulator, guests].concat());
+            kill_process(pid, Signal::CONT).expect("it is stopped");
+            return memory;
         }
         assert!(Instant::now() < deadline, "{} of {hosts} guests", guests.len());
-    };
-    let all: u64 = everybody.iter().map(|&id| kib(id, "smaps_rollup", "Pss:")).sum();
-    let own = kib(child.id(), "status", "VmRSS:");
-    kill_process(pid, Signal::CONT).expect("it is stopped");
-    (all as f64 / 1024.0, own as f64 / 1024.0)
+    }
 }
 
-fn main() {
-    built();
+/// Print what some hosts cost.
+pub fn table() {
     let program = compile("sleeper", Libc::Glibc);
     println!("Hosts that only sleep, one guest each; the fastest of {ROUNDS} runs.\n");
     println!(
@@ -112,7 +88,7 @@ fn main() {
         let yaml = scenario(&program, hosts, times, seconds);
         let folder = Folder::with(&[("shim.yaml", yaml.as_bytes())]);
         let [one, all] = ["1", "0"].map(|workers| fastest(&folder, workers).as_secs_f64());
-        let (total, own) = memory(&folder, hosts);
+        let Memory { all: total, simulator: own } = memory(&folder, hosts);
         println!(
             "{:<34} {one:>7.2} s {all:>7.2} s {total:>10.0} MiB {own:>8.0} MiB",
             format!("{hosts} hosts sleep {times} x {seconds} s")
