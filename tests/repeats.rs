@@ -58,6 +58,7 @@ const ONLY_IN_FULL: &[&str] = &[
 /// C programs that do not list their parts: what each is run with.
 const ARGUMENTS: &[(&str, &[&str])] = &[
     ("bad_pointers", &[""]),
+    ("bustle", &["5"]),
     ("chaos", &["2"]),
     ("clocks", &["", "poll 1"]),
     ("corners", &[""]),
@@ -79,6 +80,7 @@ const ARGUMENTS: &[(&str, &[&str])] = &[
     ("times", &[""]),
     ("tools", &["sort text.txt", "statistics text.txt", "ls", "time nonsense", "heap", "jump"]),
     ("waits", &["5000000"]),
+    ("witness", &["20"]),
     (
         "visits",
         &["pipe", "event", "poll", "futex", "options", "between", "sleep", "sleeper-and-epoll"],
@@ -94,6 +96,7 @@ const LEFT_OUT: &[(&str, &str)] = &[
     ("capi", "is linked with the library and told by the test what to expect"),
     ("embed", "is linked with the library by each way there is"),
     ("frames", "waits for a debugger"),
+    ("hostile", "writes garbage where its test says"),
     ("hosts", "asks for the hosts of its own scenario"),
     ("interrupted", "waits for a signal from outside"),
     ("names", "reads questions that its test asks"),

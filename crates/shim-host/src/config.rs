@@ -68,7 +68,9 @@ pub struct HostConfig {
     pub emulate_tsc: EmulateTsc,
     /// Whether system calls come by patched code where that can be had, instead of by traps.
     pub patching: Patching,
-    /// Whether guests call their host's kernel themselves where it can answer without the simulator.
+    /// Whether guests call their host's kernel themselves where it can answer without the simulator. Then they can write over
+    /// its state, which the simulator believes: one that does on purpose can crash it, and all hosts with it. Without, no
+    /// guest has that memory.
     pub is_kernel_in_guest: bool,
     /// Simulated time that an answered system call costs.
     pub syscall_latency: SimDuration,

@@ -17,7 +17,7 @@ use crate::host::Host;
 use crate::lacks::LackKind;
 use crate::observe::{Observation, Observer, ProcessEnd};
 use crate::process::{Failure, kernel_end, process_end};
-use crate::serve::{Desk, Left};
+use crate::serve::{Desk, INSIDE, Left};
 use crate::thread::{State, Thread};
 
 impl Host {
@@ -36,7 +36,7 @@ impl Host {
         match left {
             Left::Ended(status) => self.bury(pid, status, observer),
             Left::Misbehaved => self.kill_and_bury(pid, observer),
-            Left::Lost(culprit) => self.lose_kernel(culprit, observer),
+            Left::Lost(culprit, why) => self.lose_kernel(culprit, why, observer),
             Left::Waiting | Left::Gone => {}
         }
     }
@@ -105,7 +105,7 @@ impl Host {
     /// A process is dead: tell everybody, and keep what is to be kept.
     fn bury(&mut self, pid: VirtualPid, status: ExitStatus, observer: &mut dyn Observer) {
         if self.is_in_kernel(pid) {
-            return self.lose_kernel(pid, observer);
+            return self.lose_kernel(pid, INSIDE, observer);
         }
         self.bury_outside(pid, status, observer);
         let now = self.machine.now();
@@ -134,9 +134,9 @@ impl Host {
         pids.find(|&pid| is_dead(pid) && self.marks(pid).any(|mark| mark != kernel_place::OUTSIDE))
     }
 
-    /// A process was killed, from outside the simulation, while it was in the kernel, whose state is not whole then: the
-    /// machine stops, and all its processes with it.
-    fn lose_kernel(&mut self, culprit: VirtualPid, observer: &mut dyn Observer) {
+    /// A process was killed, from outside the simulation, while it was in the kernel, whose state is not whole then, or nobody
+    /// knows who was: the machine stops, and all its processes with it.
+    fn lose_kernel(&mut self, culprit: VirtualPid, why: &'static str, observer: &mut dyn Observer) {
         self.threads.values().for_each(|thread| thread.guest.kill());
         let pids: Vec<_> = self.processes.keys().copied().collect();
         let status = |pid: &VirtualPid| Some((*pid, kill(self.guest_of(*pid)?)));
@@ -148,10 +148,8 @@ impl Host {
         }
         for (pid, status) in ends {
             if let (true, Some(process)) = (pid == culprit, self.processes.get(&pid)) {
-                let text =
-                    "killed from outside while it was in its host's kernel: the host has stopped";
                 let program = process.program.clone();
-                self.failures.push(Failure { program, pid: pid.0, text: text.to_owned() });
+                self.failures.push(Failure { program, pid: pid.0, text: why.to_owned() });
             }
             self.bury_outside(pid, status, observer);
         }

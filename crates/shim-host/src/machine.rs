@@ -13,9 +13,9 @@
 use std::io;
 use std::sync::Arc;
 
-use shim_abi::SimTime;
 use shim_abi::address::ARENA_BYTES;
 use shim_abi::random::Stream;
+use shim_abi::{SimDuration, SimTime};
 use shim_arena::Arena;
 use shim_kernel::{Guests, Kernel, VirtualPid};
 use shim_supervisor::{HostMemory, KernelMemory, Library};
@@ -43,6 +43,7 @@ impl Machine {
         descriptor_limit: (u32, u32),
     ) -> io::Result<Machine> {
         let arena = Arena::create(config.host_id, ARENA_BYTES)?;
+        // Whoever has it can write anything there, and it is believed: see `HostConfig::is_kernel_in_guest`.
         let for_guests = config.is_kernel_in_guest.then(|| KernelMemory {
             file: arena.fd(),
             arena: config.host_id,
@@ -187,6 +188,16 @@ impl Machine {
     /// The instant at which the step ends that is under way.
     pub(crate) fn end_of_step(&self) -> SimTime {
         self.kernel.end_of_step()
+    }
+
+    /// An instant that no guest reaches before it hands over, by whatever it does in the step that is under way: it goes on
+    /// to the end of the step, and what it is charged beyond that is a few calls, or once what a busy loop costs.
+    pub(crate) fn latest(&self) -> SimTime {
+        const CALLS: u64 = 1_000;
+        let HostConfig { syscall_latency, vdso_latency, watchdog, .. } = &self.config;
+        let of_calls = (*syscall_latency + *vdso_latency).as_ns().saturating_mul(CALLS);
+        let of_loop = watchdog.map_or(SimDuration::ZERO, |watchdog| watchdog.quantum);
+        self.end_of_step() + SimDuration::from_ns(of_calls) + of_loop + SimDuration::from_secs(1)
     }
 
     /// Let everything happen that is due by now. Only while no guest has control.

@@ -31,9 +31,15 @@ pub(crate) enum Left {
     Ended(ExitStatus),
     /// It broke the rules, and its process is to be killed.
     Misbehaved,
-    /// This process has died while it was in the kernel, and perhaps nobody has control.
-    Lost(VirtualPid),
+    /// This process has died while it was in the kernel, or was found waiting while nobody has control: what happened.
+    Lost(VirtualPid, &'static str),
 }
+
+/// What is said of a process that has died in the kernel.
+pub(crate) const INSIDE: &str =
+    "killed from outside while it was in its host's kernel: the host has stopped";
+/// What is said of one that waits for control, which nobody has.
+const NOBODY: &str = "some guest has written over the words that say who runs: nobody does, and the host has stopped";
 
 /// What to do about a request.
 pub(crate) enum Answer {
@@ -99,10 +105,13 @@ impl Desk<'_> {
                     Err(left) => return left,
                 },
                 Event::Disturbed => match self.host.died_with_control() {
-                    Some(pid) => return Left::Lost(pid),
+                    Some(pid) => return Left::Lost(pid, INSIDE),
                     None => continue,
                 },
                 Event::Malformed => {
+                    if thread.guest.is_control_lost() {
+                        return Left::Lost(thread.pid, NOBODY);
+                    }
                     self.complain(thread, "its shim sent a message that nobody understands");
                     return Left::Misbehaved;
                 }
@@ -110,12 +119,20 @@ impl Desk<'_> {
                     // Whomever it was about to name would wait for ever.
                     let mark = thread.guest.thread().is_in_kernel.load(Relaxed);
                     let is_lost = mark != kernel_place::OUTSIDE;
-                    return if is_lost { Left::Lost(thread.pid) } else { Left::Ended(status) };
+                    return match is_lost {
+                        true => Left::Lost(thread.pid, INSIDE),
+                        false => Left::Ended(status),
+                    };
                 }
             };
             self.host.handovers += 1;
             let charged = SimDuration::from_ns(thread.guest.charged_ns());
-            thread.time = self.host.machine.now() + charged;
+            let time = self.host.machine.now() + charged;
+            if time > self.host.machine.latest() {
+                self.complain(thread, "its shim says that it is later than it can be");
+                return Left::Misbehaved;
+            }
+            thread.time = time;
             // Whom it woke by itself was ready before what happens now.
             self.host.machine.collect_ready();
             self.host.post_interrupts();

@@ -1,8 +1,8 @@
 //! How the simulator waits for guests that hand control to each other.
 //!
 //! A host's baton and the guest that got control last in; control, or another guest's number, out. Always true: a wait
-//! ends soon after control came back or the guest that has it died, as with a channel (`channel`), and when another guest
-//! got control. The word's rules are in `shim-sync`; how long to spin is `channel`'s to say.
+//! ends soon after control came back or the guest that has it died, as with a channel (`channel`), when another guest
+//! got control, and when nobody has it, as only garbage in these words can bring about. The word's rules are in `shim-sync`; how long to spin is `channel`'s to say.
 
 use std::cell::{Cell, RefCell};
 use std::sync::atomic::Ordering::{AcqRel, Relaxed, Release};
@@ -14,7 +14,7 @@ use shim_abi::region::Baton;
 use shim_abi::thread::ThreadBlock;
 use shim_sync::{Futex, Turn};
 
-use crate::channel::{Patience, RECHECK, Wake, Watched, wake};
+use crate::channel::{self, Patience, RECHECK, Wake, Watched, wake};
 use crate::life::Life;
 use crate::watchdog::Watchdog;
 
@@ -28,7 +28,15 @@ pub(crate) enum Got {
     Disturbed,
     /// The guest's process has ended.
     Ended,
+    /// The guest that should have control waits for it, and so does everybody else: somebody has written over the words
+    /// that say who has it.
+    Lost,
 }
+
+/// How often in a row control is found with nobody before that is believed: what is on its way arrives sooner.
+const DOUBTS: u32 = 5;
+/// The same where it may be under way by all that is known: a machine may have no time for a guest for so long.
+const LONG_DOUBTS: u32 = 300;
 
 /// The thread with block `index` is about to get control from the simulator.
 pub(crate) fn give(baton: &Baton, index: u32) {
@@ -68,6 +76,7 @@ pub(crate) fn wait(
     let watched = Watched::new(&baton.control);
     let watchdog = limit.map(|limit| RefCell::new(Watchdog::new(life, thread, limit)));
     let nap = Nap { has_slept: Cell::new(false), watchdog };
+    let mut doubts = 0;
     let got = loop {
         // Before the life: who hands control on may end at once.
         let turn = shim_sync::Baton::new(&watched, &nap).wait(std::mem::take(&mut spins), 1);
@@ -81,10 +90,16 @@ pub(crate) fn wait(
         if turn == Turn::Control {
             break Got::Control;
         }
+        // Whoever handed it control may have died before it could wake it, or did not see that it sleeps.
+        wake(&thread.channel.control);
         if life.memory().deaths() != deaths {
-            // Whoever handed it control may have died before it could wake it.
-            wake(&thread.channel.control);
             break Got::Disturbed;
+        }
+        // It waits for control, which nobody has.
+        doubts = if channel::has_control(&thread.channel.control) { doubts + 1 } else { 0 };
+        let is_on_its_way = || life.memory().is_anybody_handing_on() || !life.is_asleep(thread);
+        if doubts >= LONG_DOUBTS || doubts >= DOUBTS && !is_on_its_way() {
+            break Got::Lost;
         }
     };
     patience.learn(watched.looks(), nap.has_slept.get());

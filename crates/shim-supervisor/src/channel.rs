@@ -91,6 +91,11 @@ pub(crate) fn begin_with_control(word: &AtomicU32) {
     initialize(word, Side::Simulator);
 }
 
+/// Whether the simulator has control, whatever it waits for.
+pub(crate) fn has_control(word: &AtomicU32) -> bool {
+    Control::new(word, Wake, Side::Simulator).has_control()
+}
+
 /// Give control to the guest.
 pub(crate) fn hand_over(word: &AtomicU32) {
     Control::new(word, Wake, Side::Simulator).hand_over();
@@ -156,7 +161,11 @@ impl Futex<Watched<'_>> for Sleep<'_> {
         };
         let pause = Timespec { tv_sec: 0, tv_nsec: pause.subsec_nanos().into() };
         // Whatever it returns, the caller looks at the word again.
-        let _ = futex::wait(watched.word, futex::Flags::empty(), expected, Some(&pause));
+        let result = futex::wait(watched.word, futex::Flags::empty(), expected, Some(&pause));
+        if result == Err(rustix::io::Errno::TIMEDOUT) {
+            // Somebody may have wiped out that the guest sleeps, so that nobody has woken it.
+            wake(watched.word);
+        }
     }
 
     fn wake(&self, watched: &Watched<'_>) {

@@ -21,6 +21,7 @@ use crate::baton::{self, Got};
 use crate::channel::{self, Patience};
 use crate::guest_memory::{GuestMemory, Pieces};
 use crate::interrupt::Interrupter;
+use crate::life::{EXIT_PATIENCE, Life};
 use crate::process::Process;
 use crate::records::Record;
 use crate::slots::ThreadSlot;
@@ -62,12 +63,16 @@ pub struct Guest {
     pub(crate) process: Arc<Process>,
     pub(crate) thread: ThreadSlot,
     pub(crate) stage: Stage,
+    /// Of a process that another guest is to make: that one.
+    pub(crate) maker: Option<Arc<Life>>,
     /// It waits for a reply of ours.
     pub(crate) has_control: bool,
     /// The launcher started it, and it has not said anything: it may say its first word while others have control.
     is_silent: bool,
     /// It broke the protocol, and whether that was reported.
     ruin: Option<IsReported>,
+    /// When that was seen, nobody of its host had control.
+    is_control_lost: bool,
     pub(crate) patience: Patience,
     /// What came beside the last system call.
     pub(crate) incoming: Pieces,
@@ -78,6 +83,10 @@ pub struct Guest {
 }
 
 type IsReported = bool;
+
+/// How often a guest that was told to exit is looked at before it is killed: for some ten seconds, because it may have much
+/// memory to give back.
+const EXIT_LOOKS: u32 = 200;
 
 /// Whether there is a native thread that may write to the blocks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -96,9 +105,11 @@ impl Guest {
             process,
             thread,
             stage: Stage::Alive,
+            maker: None,
             has_control: false,
             is_silent: true,
             ruin: None,
+            is_control_lost: false,
             patience: Patience::new(),
             incoming: Pieces::default(),
             outgoing: Pieces::default(),
@@ -164,6 +175,10 @@ impl Guest {
                 return Event::Passed(index);
             }
             Got::Disturbed => return Event::Disturbed,
+            Got::Lost => {
+                self.is_control_lost = true;
+                return self.malformed();
+            }
             // Closed by the watcher, or by a guest that should not have done it.
             Got::Ended => {
                 return match self.process.life.end() {
@@ -295,6 +310,11 @@ impl Guest {
                 Got::Control => self.has_control = true,
                 Got::Disturbed => continue,
                 Got::Ended => return Err(Ended),
+                Got::Lost => {
+                    self.is_control_lost = true;
+                    self.break_off();
+                    return Err(Ended);
+                }
                 Got::Passed(_) => {
                     self.break_off();
                     return Err(Ended);
@@ -334,18 +354,26 @@ impl Guest {
         let death = life.watch_end();
         let number = libc::SYS_exit_group as u32;
         self.say(Reply::DoNative { number, args: [status as u64, 0, 0, 0, 0, 0] });
-        if death.is_some_and(|death| death.wait()) {
-            self.has_control = false;
-            life.finish(ExitStatus::Code(status));
-            return life.end();
-        }
-        match self.hear() {
-            Ok(_) => None,
-            Err(Ended) => {
-                // Dead, or its channel is closed without that, which kills.
-                life.kill();
-                Some(life.wait_end())
+        self.has_control = false;
+        for _ in 0..EXIT_LOOKS {
+            let is_dead = match &death {
+                Some(death) => death.wait(),
+                None => life.wait_end_for(EXIT_PATIENCE),
+            };
+            if is_dead {
+                life.finish(ExitStatus::Code(status));
+                return life.end();
             }
+            // It does something else.
+            if channel::has_control(&self.thread().channel.control) {
+                break;
+            }
+        }
+        // Who is exiting does not mind.
+        life.kill();
+        match life.wait_end() {
+            ExitStatus::Signal { signal: libc::SIGKILL, .. } => None,
+            end => Some(end),
         }
     }
 
@@ -353,6 +381,13 @@ impl Guest {
     /// when it has control. An [`Interrupter`] adds to them.
     pub fn set_pending_signals(&self, signals: u64) {
         self.thread().pending_signals.store(signals, Release);
+    }
+
+    /// Whether it was found, with [`Event::Malformed`], that no guest of its host has control, nor the simulator: only in
+    /// hosts that share their kernel. Which of them has written over the words that tell is not known, nor whether their
+    /// kernel is whole: none of them can go on.
+    pub fn is_control_lost(&self) -> bool {
+        self.is_control_lost
     }
 
     /// A handle to the process for other threads.
@@ -433,7 +468,8 @@ impl Drop for Guest {
         match self.stage {
             Stage::Unborn if self.process.life.pid().is_none() => {
                 // Whoever was to make it did not come to tell.
-                Process::leave_behind(&self.process, self.thread.hand_on());
+                let maker = self.maker.take();
+                Process::leave_behind(&self.process, self.thread.hand_on(), maker);
             }
             Stage::Gone => {}
             Stage::Unborn | Stage::Alive => {

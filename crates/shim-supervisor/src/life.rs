@@ -189,6 +189,18 @@ impl Life {
         });
     }
 
+    /// Whether a thread sleeps natively. One that cannot be found does.
+    pub(crate) fn is_asleep(&self, thread: &ThreadBlock) -> bool {
+        // Alleged; one of another process has no such entry.
+        let tid = thread.native_tid.load(Relaxed) as i32;
+        let read = |pid| std::fs::read(format!("/proc/{pid}/task/{tid}/stat")).ok();
+        self.while_alive(read).flatten().is_none_or(|stat| {
+            // The name in parentheses may hold anything.
+            let end_of_name = stat.iter().rposition(|&byte| byte == b')');
+            end_of_name.and_then(|end| stat.get(end + 2)) == Some(&b'S')
+        })
+    }
+
     /// Limit its address space natively, beyond what the shim takes. A guest that is dead does not mind.
     pub(crate) fn limit_address_space(&self, bytes: u64) {
         let has_arena = self.memory.manager().arena_fd != 0;
@@ -250,12 +262,13 @@ impl Life {
 pub(crate) struct Deathwatch(OwnedFd);
 
 /// How long a process is given to exit before it is looked whether it does something else.
-const EXIT_PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+pub(crate) const EXIT_PATIENCE: Duration = Duration::from_millis(50);
 
 impl Deathwatch {
     /// Wait a while for the end; whether it has come.
     pub(crate) fn wait(&self) -> bool {
-        self.has_come_within(EXIT_PATIENCE)
+        let tv_nsec = EXIT_PATIENCE.subsec_nanos().into();
+        self.has_come_within(Timespec { tv_sec: 0, tv_nsec })
     }
 
     /// Whether it has come.

@@ -16,7 +16,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::os::fd::AsFd;
 use std::ptr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use rustix::ioctl::{Updater, ioctl, opcode};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
@@ -60,7 +60,7 @@ impl Guest {
             Err(_) => find(BufReader::with_capacity(4096, &maps), address),
         };
         if let Some(kept) = kept.as_deref_mut() {
-            *kept = Some(LastAsked { life: life.clone(), images, maps });
+            *kept = Some(LastAsked { life: Arc::downgrade(life), images, maps });
         }
         mapping.ok_or(Errno::EFAULT)?.at(address)
     }
@@ -70,14 +70,16 @@ impl Guest {
 /// Threads that are made and waited for ask twice each, and opening it takes longer than asking.
 #[derive(Debug)]
 pub(crate) struct LastAsked {
-    life: Arc<Life>,
+    /// Not the process itself: it has its host's memory, which is to go with the host.
+    life: Weak<Life>,
     images: u32,
     maps: File,
 }
 
 impl LastAsked {
     fn is_of(&self, life: &Arc<Life>, images: u32) -> bool {
-        Arc::ptr_eq(&self.life, life) && self.images == images
+        // As long as it is kept nobody else has its address.
+        std::ptr::eq(self.life.as_ptr(), Arc::as_ptr(life)) && self.images == images
     }
 }
 

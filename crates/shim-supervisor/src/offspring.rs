@@ -47,10 +47,10 @@ impl Guest {
         life.add_thread(thread.index());
         let office = self.process.office.clone();
         office.expect();
-        Ok(self.unborn(
-            Arc::new(Process { life, slot, office, view: self.process.view.clone() }),
-            thread,
-        ))
+        let view = self.process.view.clone();
+        let mut child = self.unborn(Arc::new(Process { life, slot, office, view }), thread);
+        child.maker = Some(self.process.life.clone());
+        Ok(child)
     }
 
     /// Have this guest, which waits for a reply, make `child` natively, and wait until it has. If it could not, the
@@ -90,6 +90,7 @@ impl Guest {
             return false;
         }
         self.stage = Stage::Alive;
+        self.maker = None;
         true
     }
 

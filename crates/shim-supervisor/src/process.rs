@@ -32,6 +32,8 @@ pub(crate) struct Process {
 pub(crate) struct LeftBehind {
     pub(crate) process: Arc<Process>,
     thread: ThreadSlot,
+    /// Who was to make it.
+    maker: Option<Arc<Life>>,
 }
 
 impl Process {
@@ -47,10 +49,14 @@ impl Process {
     }
 
     /// Give up a process that perhaps was never made.
-    pub(crate) fn leave_behind(process: &Arc<Process>, thread: ThreadSlot) {
+    pub(crate) fn leave_behind(
+        process: &Arc<Process>,
+        thread: ThreadSlot,
+        maker: Option<Arc<Life>>,
+    ) {
         channel::close(&thread.block().channel.control);
         let office = process.office.clone();
-        office.leave_behind(LeftBehind { process: process.clone(), thread });
+        office.leave_behind(LeftBehind { process: process.clone(), thread, maker });
     }
 }
 
@@ -58,6 +64,11 @@ impl LeftBehind {
     /// The native process id, as the process says itself; 0 if it never came to say it.
     pub(crate) fn native_pid(&self) -> u32 {
         self.process.slot.block().native_pid.load(std::sync::atomic::Ordering::Acquire)
+    }
+
+    /// Whether nobody can make it any more.
+    pub(crate) fn is_maker_dead(&self) -> bool {
+        self.maker.as_ref().is_none_or(|maker| maker.is_over())
     }
 
     /// Never use its blocks again: nobody will hear of its end.

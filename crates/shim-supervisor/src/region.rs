@@ -36,13 +36,13 @@ use shim_abi::region::{
     READ_ONLY_BYTES, ReadOnlyRegion, SHARED_BYTES, THREAD_STRIDE_BYTES, WrittenFiles, baton_offset,
     inode_times_offset, process_offset, thread_offset, written_offset,
 };
-use shim_abi::thread::ThreadBlock;
+use shim_abi::thread::{ThreadBlock, kernel_place};
 
 use crate::baton;
 use crate::library::Library;
 use crate::names::Names;
 use crate::settings::{HostSettings, KernelMemory, ManagerSettings};
-use crate::slots::Indices;
+use crate::slots::{self, Indices};
 
 const PAGE_BYTES: usize = 4096;
 /// Of so many processes and threads the blocks keep their memory: a page that is given back costs three processes a
@@ -149,6 +149,13 @@ impl HostMemory {
     /// Where guests hand control back that hand it to each other; `None` if those of this host do not.
     pub(crate) fn baton(&self) -> Option<&Baton> {
         self.manager().shares_kernel().then(|| self.shared.at(baton_offset()))
+    }
+
+    /// Whether some thread is handing control to another one, or is in the kernel, by its own word.
+    pub(crate) fn is_anybody_handing_on(&self) -> bool {
+        let is_it =
+            |thread: &ThreadBlock| thread.is_in_kernel.load(Relaxed) != kernel_place::OUTSIDE;
+        slots::any_used(&self.threads, |index| self.thread(index).is_some_and(is_it))
     }
 
     /// Set simulated now. Only while no guest of this host has control; the next hand-over to one

@@ -44,6 +44,14 @@ impl Indices {
     }
 }
 
+/// Whether something holds for a used index.
+pub(crate) fn any_used(indices: &Mutex<Indices>, mut holds: impl FnMut(u32) -> bool) -> bool {
+    with(indices, |indices| {
+        let used = indices.used.iter().zip(0..);
+        used.filter(|(is_used, _)| **is_used).any(|(_, index)| holds(index))
+    })
+}
+
 fn with<T>(indices: &Mutex<Indices>, f: impl FnOnce(&mut Indices) -> T) -> T {
     f(&mut indices.lock().unwrap_or_else(PoisonError::into_inner))
 }

@@ -179,6 +179,11 @@ impl<'a, W: Word, F: Futex<W>> Control<'a, W, F> {
         self.futex.wake(self.word);
     }
 
+    /// Whether this side has control at the moment, closed or not. For who waits elsewhere.
+    pub fn has_control(&self) -> bool {
+        self.word.load(Acquire) & SIMULATOR == self.side.bits()
+    }
+
     /// Whether somebody closed the word.
     pub fn is_closed(&self) -> bool {
         self.word.load(Acquire) & CLOSED != 0

@@ -33,16 +33,18 @@ impl Mark {
         &self.value
     }
 
+    /// Whether a living process has it.
+    pub fn is_of(&self, pid: i32) -> bool {
+        let wanted = format!("{}={}", Mark::VARIABLE, self.value);
+        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environment.split(|&b| b == 0).any(|entry| entry == wanted.as_bytes())
+    }
+
     /// The living processes with this mark.
     pub fn processes(&self) -> Vec<i32> {
-        let wanted = format!("{}={}", Mark::VARIABLE, self.value);
-        let has_mark = |pid: &i32| {
-            let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-            environment.split(|&b| b == 0).any(|entry| entry == wanted.as_bytes())
-        };
         let entries = fs::read_dir("/proc").expect("/proc is mounted");
         let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        pids.filter(has_mark).collect()
+        pids.filter(|&pid| self.is_of(pid)).collect()
     }
 
     /// Fail unless soon nobody has it.

@@ -7,6 +7,9 @@
 //!
 //! Why an id cannot mean another process: it names a child of the launcher, which reaps only what was reported,
 //! and reports are taken under the same lock.
+//!
+//! A process that was never made ends never: blocks that were meant for one are free when it is known that nobody can have
+//! it ([`State::take_never_born`]).
 
 use std::fs::File;
 use std::io::Read;
@@ -57,6 +60,9 @@ impl Office {
             left.abandon();
         } else if !is_dead {
             state.left_behind.push(left);
+            let free = state.take_never_born(self.launcher_pid);
+            drop(state);
+            drop(free);
             return;
         }
         // Its blocks are free; not under the lock.
@@ -71,6 +77,22 @@ impl State {
         if self.births == 0 {
             self.early.clear();
         }
+    }
+
+    /// What was left behind of processes that do not exist: those who were to make them are dead, and the launcher has no
+    /// living child that nobody knows. To be asked whenever one of this may have come about. Where the kernel does not list
+    /// children, nothing is known.
+    pub(super) fn take_never_born(&mut self, launcher_pid: u32) -> Vec<LeftBehind> {
+        if !self.left_behind.iter().any(LeftBehind::is_maker_dead) {
+            return Vec::new();
+        }
+        let path = format!("/proc/{launcher_pid}/task/{launcher_pid}/children");
+        let Ok(children) = std::fs::read_to_string(path) else { return Vec::new() };
+        let mut children = children.split_ascii_whitespace().filter_map(|pid| pid.parse().ok());
+        if children.any(|pid| !self.guests.contains_key(&pid) && !is_zombie(pid)) {
+            return Vec::new();
+        }
+        self.left_behind.extract_if(.., |left| left.is_maker_dead()).collect()
     }
 
     /// A process that nobody knows has ended; the blocks that are free now.
@@ -90,10 +112,23 @@ impl State {
 
 /// The parent of a process, zombies included.
 fn parent_of(pid: NativePid) -> Option<u32> {
+    let (line, len) = stat_of(pid)?;
+    parent_in(line.get(..len)?)
+}
+
+/// Whether a process is dead, or not there at all.
+fn is_zombie(pid: NativePid) -> bool {
+    let Some((line, len)) = stat_of(pid) else { return true };
+    let end_of_name = line[..len].iter().rposition(|&byte| byte == b')');
+    end_of_name.and_then(|end| line.get(end + 2)).is_none_or(|state| b"ZX".contains(state))
+}
+
+/// The line of `/proc/<pid>/stat`, or its beginning, and how long that is.
+fn stat_of(pid: NativePid) -> Option<([u8; 256], usize)> {
     // Enough for the longest name, in one call.
     let mut line = [0; 256];
     let len = File::open(format!("/proc/{pid}/stat")).ok()?.read(&mut line).ok()?;
-    parent_in(line.get(..len)?)
+    Some((line, len))
 }
 
 /// The parent in the line of `/proc/<pid>/stat`. The name in parentheses may hold anything, text or not.

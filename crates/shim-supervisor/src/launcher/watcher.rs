@@ -33,7 +33,7 @@ pub(super) fn watch(office: &Office) {
 
 fn take(office: &Office, report: Report) {
     let mut state = office.lock();
-    let mut is_free = None;
+    let mut is_free = Vec::new();
     match report {
         Report::Ready { descriptor_limit, is_layout_fixed } => {
             state.offer = Some((descriptor_limit, is_layout_fixed));
@@ -51,8 +51,9 @@ fn take(office: &Office, report: Report) {
             if let Some(pid) = NativePid::new(pid) {
                 match state.guests.remove(&pid) {
                     Some(life) => life.finish(status),
-                    None => is_free = state.stranger_ended(pid, status),
+                    None => is_free.extend(state.stranger_ended(pid, status)),
                 }
+                is_free.extend(state.take_never_born(office.launcher_pid));
             }
             // Whether it was one of ours or not: the launcher reports nothing else before this. If it
             // is gone, the next receive says so.
