@@ -3,7 +3,7 @@
 //! Rooms, in the order of a run: [`options`] (what was asked for), [`doctor`] (what the machine
 //! offers), [`exec`] (one program), [`run`] (a scenario), [`verify`] (a scenario twice) and [`explore`] (with
 //! many seeds) with [`library`] (which `libshim.so`), [`interrupt`] (Ctrl-C), [`progress`] (how far it is) and [`message`]
-//! (what a person is told); [`report`] (a page about a run that is over); [`sites`] (what of a library is rewritten); [`generate`] (completions and manual pages).
+//! (what a person is told); [`report`] (a page about a run that is over); [`conformance`] (what a simulator does, ours or anybody's); [`sites`] (what of a library is rewritten); [`generate`] (completions and manual pages).
 //!
 //! # Rules
 //!
@@ -14,6 +14,7 @@
 //!   standard error.
 #![forbid(unsafe_code)]
 
+mod conformance;
 mod doctor;
 mod exec;
 mod explore;
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
         Command::Report(options) => report::run(options),
         Command::Exec(options) => exec::run(options),
         Command::Doctor(options) => doctor::run(options),
+        Command::Conformance(options) => conformance::run(options),
         Command::Sites(options) => sites::run(options),
         Command::Completions(options) => generate::completions(options),
         Command::Man(options) => generate::man(options),

@@ -2,9 +2,11 @@
 //!
 //! Arguments in, [`Options`] out. Always true: what is out of range is refused here, with its option's
 //! name, before anything is started; help, completions and manual pages all come from here. Options that
-//! stand for keys of a configuration are in [`scenario`] and are read where its keys are; [`report`] has those of a page. What the options mean
+//! stand for keys of a configuration are in [`scenario`] and are read where its keys are; [`report`] has those of a page,
+//! [`conformance`] those of that command. What the options mean
 //! for a simulation is in `exec`, `run`, `verify` and `explore`; `report` is about one that is over.
 
+pub mod conformance;
 pub mod report;
 pub mod scenario;
 
@@ -46,6 +48,9 @@ pub enum Command {
     Exec(Box<Exec>),
     /// Tell what this machine offers to guests, what is missing, what that costs, and the cure
     Doctor(Doctor),
+    /// Run guests against a simulator, this one or anybody's, and tell which behaviours hold
+    #[command(long_about = conformance::ABOUT)]
+    Conformance(conformance::Conformance),
     /// Tell which system calls of a library or program are rewritten for guests, and why others are not
     #[command(long_about = SITES_ABOUT)]
     Sites(Sites),
