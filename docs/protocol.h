@@ -325,7 +325,7 @@ struct shimproto_process_block {
     uint32_t group;
     /* Virtual session. Written by the simulator. */
     uint32_t session;
-    /* Native process id. Written by the guest at its start. */
+    /* Native process id. Written by whoever made the process, and by itself at its start. */
     uint32_t native_pid;
     /* Number of images that have started in this process: 1 after the first. Written by the guest. */
     uint32_t images;
@@ -392,7 +392,7 @@ struct shimproto_thread_block {
     struct shimproto_block_header header;
     /* Virtual thread id. Written by the simulator before the start. */
     uint32_t tid;
-    /* Native thread id. Written by the guest at its start. */
+    /* Native thread id. Written by whoever made the thread, and by itself at its start. */
     uint32_t native_tid;
     /* Index of the process's block in the host's region. Written by the simulator. */
     uint32_t process_index;

@@ -282,7 +282,14 @@ fn complain(datagram: &[u8], trouble: Trouble, from: IpAddr) -> Option<Packet> {
     // What IPv4's are marked with is what was sent, and that they are of the network's own.
     let class = if is_v4 { head.class & 0x1e | 0xc0 } else { 0 };
     let body = Body::Error(Complaint { kind, code, info, quote });
-    Some(Packet { source: from, target: head.source, hops: DEFAULT_HOPS, class, most_bytes: 0, body })
+    Some(Packet {
+        source: from,
+        target: head.source,
+        hops: DEFAULT_HOPS,
+        class,
+        most_bytes: 0,
+        body,
+    })
 }
 
 /// Whether a message of IPv4's asks or answers something.

@@ -108,7 +108,9 @@ impl Outside {
     pub(super) fn send(&mut self, now: SimTime, packet: &Packet) -> Option<SimTime> {
         self.last_identification = self.last_identification.wrapping_add(1);
         let mut last = None;
-        for bytes in wire::write(packet, self.last_identification, packet.most_bytes_by(NETWORK_MTU)) {
+        for bytes in
+            wire::write(packet, self.last_identification, packet.most_bytes_by(NETWORK_MTU))
+        {
             let length = bytes.len() as u64;
             let Some(at) = self.departure_of(now, length) else {
                 self.sent.dropped += 1;
@@ -126,7 +128,9 @@ impl Outside {
     pub(super) fn keep_looped(&mut self, now: SimTime, packet: &Packet) {
         let Some(looped) = &mut self.looped else { return };
         self.last_identification = self.last_identification.wrapping_add(1);
-        for bytes in wire::write(packet, self.last_identification, packet.most_bytes_by(LOOPBACK_MTU)) {
+        for bytes in
+            wire::write(packet, self.last_identification, packet.most_bytes_by(LOOPBACK_MTU))
+        {
             looped.push(Departure { at: now, bytes });
         }
     }

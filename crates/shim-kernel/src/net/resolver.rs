@@ -137,7 +137,14 @@ impl Kernel {
                 let (source_port, target_port) = (RESOLVER.port, port);
                 let body = Body::Udp { source_port, target_port, is_lite: false, bytes };
                 let (hops, class) = MARKS;
-                network.send(Packet { source: RESOLVER.ip, target: ip, hops, class, most_bytes: 0, body });
+                network.send(Packet {
+                    source: RESOLVER.ip,
+                    target: ip,
+                    hops,
+                    class,
+                    most_bytes: 0,
+                    body,
+                });
             }
             (Asker::Connection(id), answer) => {
                 if let Some(connection) = network.connection_mut(id)
