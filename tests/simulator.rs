@@ -2,14 +2,15 @@
 //!
 //! `tests/consumers/simulator/`, compiled with nothing of ours but `docs/protocol.h`, and programs in; what they
 //! print under it, and what it says of them, out. Always true: the library is the one under test, and no other part of
-//! the product takes part. What the protocol means is `docs/protocol.md`; whether its tables are current is tested in
+//! the product takes part, but for `shim conformance`, which judges it. What the protocol means is `docs/protocol.md`; whether its tables are current is tested in
 //! `shim-gen`.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
-use shim_testkit::built::{library, root};
+use shim_testkit::built::{built, library, root};
 use shim_testkit::{Folder, Mark, Outcome, Run, Status, eventually};
 
 const WARNINGS: &[&str] = &["-Wall", "-Wextra", "-Wpedantic", "-Werror"];
@@ -65,6 +66,19 @@ fn assert_seen(outcome: &Outcome, text: &str, status: i32, seconds: f64) {
     assert_eq!((printed.as_str(), ended), (text, Status::Code(status)), "{outcome:?}");
     // What calls cost is some microseconds.
     assert!((seconds..seconds + 0.01).contains(&time), "{time}: {outcome:?}");
+}
+
+/// What it has, it has right; threads, pipes, timers and names it has not, and says so.
+#[test]
+fn it_does_what_is_required_of_simulators() {
+    let folder = Folder::new();
+    let simulator = simulator(&folder);
+    let run =
+        Run::native(&built().command).args(["conformance", "--"]).args([&simulator, library()]);
+    let text = run.limit(Duration::from_secs(300)).finish().expect_success().text();
+    let last: Vec<&str> = text.lines().rev().take(2).collect();
+    assert_eq!(last[0], "the simulator conforms", "{text}");
+    assert!(last[1].contains("hold, 0 fail, 20 are not supported, 0 were not run"), "{text}");
 }
 
 #[test]

@@ -39,8 +39,9 @@ static void become_ready(struct task *task, int64_t result) {
     task->order = ++last_order;
 }
 
-static void send_signal(struct task *task, int signal) {
+static void send_signal(struct task *task, int signal, struct told told) {
     task->pending |= 1ULL << (signal - 1);
+    task->told[signal] = told;
     int is_waiting = task->state == ASLEEP || task->state == WAITS_FOR_CHILD || task->state == WAITS_FOR_SIGNAL;
     if (is_waiting && deliverable(task))
         become_ready(task, task->state == WAITS_FOR_CHILD ? -(int64_t)SHIMPROTO_ERESTARTSYS : -EINTR);
@@ -57,8 +58,9 @@ static void give(struct task *task) {
     } else if (signal) {
         task->pending &= ~(1ULL << (signal - 1));
         reply[0] |= SHIMPROTO_COMPLETE_SIGNAL;
-        reply[3] = (uint64_t)signal;
-        reply[4] = task->pid;
+        reply[3] = (uint64_t)signal | (uint64_t)(uint32_t)task->told[signal].code << 32;
+        reply[4] = task->told[signal].sender;
+        reply[5] = task->told[signal].value;
     }
     if (task->copy[1] != 0) {
         memcpy(task->thread->channel.data, task->copy, sizeof task->copy);
@@ -109,7 +111,12 @@ static int sleep_until(struct task *task, uint64_t end) {
 
 static int call_sleep(struct task *task, const uint64_t *request, int64_t *result, uint64_t clock, int is_absolute,
                       uint64_t at) {
+    const uint64_t is_known = 1 << CLOCK_REALTIME | 1 << CLOCK_MONOTONIC | 1 << CLOCK_BOOTTIME | 1 << CLOCK_TAI;
     int64_t time[2];
+    if (clock > CLOCK_TAI || !(is_known >> clock & 1)) {
+        *result = -EINVAL;
+        return 0;
+    }
     if (!read_memory(task, request, at, time, sizeof time)) {
         *result = -EFAULT;
         return 0;
@@ -120,7 +127,7 @@ static int call_sleep(struct task *task, const uint64_t *request, int64_t *resul
     }
     uint64_t ns = (uint64_t)time[0] * SECOND + (uint64_t)time[1], zero = now;
     if (is_absolute)
-        zero = clock == CLOCK_REALTIME ? -(START * SECOND) : -common->host.uptime_at_start_ns;
+        zero = clock == CLOCK_REALTIME || clock == CLOCK_TAI ? -(START * SECOND) : -common->host.uptime_at_start_ns;
     become_ready(task, 0);
     return sleep_until(task, (uint64_t)time[0] > UINT64_MAX / 4 / SECOND ? UINT64_MAX - 1 : zero + ns);
 }
@@ -151,9 +158,11 @@ static int call_wait(struct task *task, const uint64_t args[3], int64_t *result)
 /* Births: a process. Returns what the parent is told, or that it waits. */
 static int call_clone(struct task *parent, uint64_t flags, uint64_t parent_tid, int64_t *result) {
     const uint64_t unknown = CLONE_THREAD | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_PIDFD | CLONE_NEWNS;
-    *result = -EINVAL;
-    if (flags & unknown || (flags & CLONE_VM && !(flags & CLONE_VFORK)))
+    *result = -ENOSYS;
+    if (flags & unknown || (flags & CLONE_VM && !(flags & CLONE_VFORK))) {
+        say("pid %u asked for a thread, or for what is not here of clone", parent->pid);
         return 0;
+    }
     uint32_t limit = parent->process->descriptor_limit;
     struct task *child = new_task(parent->pid, SHIMPROTO_CONTROL_SIMULATOR, limit);
     *result = -EAGAIN;
@@ -201,11 +210,11 @@ static void end_vfork(struct task *child) {
         parent->state = READY;
 }
 
-static int call_kill(int64_t *result, uint64_t pid, uint64_t signal) {
+static int call_kill(int64_t *result, uint32_t sender, int32_t code, uint64_t pid, uint64_t signal) {
     struct task *target = find((uint32_t)pid);
     *result = target == NULL ? -ESRCH : signal > 64 ? -EINVAL : 0;
     if (*result == 0 && signal != 0)
-        send_signal(target, (int)signal);
+        send_signal(target, (int)signal, (struct told){sender, code, 0});
     return 0;
 }
 
@@ -244,10 +253,11 @@ static int call(struct task *task, const uint64_t *request, int64_t *result) {
     case SYS_clone:
         return call_clone(task, args[0], args[2], result);
     case SYS_kill:
+        return call_kill(result, task->pid, SI_USER, args[0], args[1]);
     case SYS_tkill:
-        return call_kill(result, args[0], args[1]);
+        return call_kill(result, task->pid, SI_TKILL, args[0], args[1]);
     case SYS_tgkill:
-        return call_kill(result, args[1], args[2]);
+        return call_kill(result, task->pid, SI_TKILL, args[1], args[2]);
     default:
         say("pid %u asked for call %u, which is not here", task->pid, number);
         *result = -ENOSYS;
@@ -276,7 +286,10 @@ static void bury(struct task *task) {
         uint64_t args[3] = {parent->wait_args[0], parent->wait_args[1], 0};
         if (parent->state == WAITS_FOR_CHILD && call_wait(parent, args, &result) == 0)
             become_ready(parent, result);
-        send_signal(parent, SIGCHLD);
+        int is_exit = WIFEXITED(task->status);
+        int code = is_exit ? CLD_EXITED : WCOREDUMP(task->status) ? CLD_DUMPED : CLD_KILLED;
+        int value = is_exit ? WEXITSTATUS(task->status) : WTERMSIG(task->status);
+        send_signal(parent, SIGCHLD, (struct told){task->pid, code, (uint64_t)value});
     }
 }
 

@@ -28,6 +28,11 @@ struct task {
     int takes_signals;    /* the reply that it waits for may bring one */
     int is_vfork, status; /* status: as wait4(2) tells it */
     uint64_t order, wake_at, pending, wait_args[2];
+    struct told {
+        uint32_t sender;
+        int32_t code;
+        uint64_t value;
+    } told[65]; /* what goes with the signals that are pending: see sigaction(2) */
     /* What it is told when it gets control; copy: a piece of its memory that goes along. */
     uint64_t reply[8], copy[3];
     struct shimproto_process_block *process;
