@@ -304,7 +304,15 @@ impl Means {
 
 /// What one run printed and how long it took; a failure in words.
 fn run(folder: &Path, workers: usize, means: Means) -> Result<(String, Duration), String> {
-    let mode = ["--strace-logging-mode", "standard", "--template-directory", "template"];
+    // A compressor may well compute for a second of a busy machine, and is not to be preempted for that.
+    let mode = [
+        "--strace-logging-mode",
+        "standard",
+        "--template-directory",
+        "template",
+        "--watchdog",
+        "30s",
+    ];
     let run = Run::native(&built().command)
         .args(["run", "shim.yaml", "--parallelism", &workers.to_string()])
         .args(mode)
