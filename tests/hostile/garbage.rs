@@ -151,8 +151,8 @@ fn requests_that_no_shim_makes_disturb_nobody() {
 fn much_garbage_disturbs_nobody() {
     let _one = alone();
     for is_kernel_in_guest in [true, false] {
-        assert_survived(is_kernel_in_guest, count(4));
-        assert_forgeries_survived(is_kernel_in_guest, count(4) * 20);
+        assert_survived(is_kernel_in_guest, count(2));
+        assert_forgeries_survived(is_kernel_in_guest, count(2) * 20);
     }
 }
 

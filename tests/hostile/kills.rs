@@ -253,6 +253,6 @@ fn deaths_disturb_nobody_where_guests_do_not_call_the_kernel() {
 #[test]
 #[ignore = "minutes; continuous integration runs it"]
 fn many_deaths_disturb_nobody() {
-    assert_survived(true, count(250), &AIMS);
-    assert_survived(false, count(150), &AIMS);
+    assert_survived(true, count(100), &AIMS);
+    assert_survived(false, count(50), &AIMS);
 }
