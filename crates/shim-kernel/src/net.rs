@@ -13,6 +13,8 @@ mod deliver;
 pub(crate) mod icmp;
 pub(crate) mod interfaces;
 pub(crate) mod ledger;
+#[cfg(test)]
+mod mutation;
 mod outside;
 mod packet;
 mod ports;

@@ -7,7 +7,7 @@
 //! when something is found.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use std::vec::Vec;
 
 use domain::base::iana::{Class, Rtype};
@@ -16,11 +16,11 @@ use domain::rdata::AllRecordData;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use proptest::strategy::ValueTree;
-use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use shim_abi::names::Names;
 
 use super::answer::answer;
 use super::answer::tests::table;
+use crate::net::mutation::{self, Fuzzer};
 
 /// Bytes of a header.
 const HEADER_BYTES: usize = 12;
@@ -46,28 +46,7 @@ const WORDS: &[&str] = &[
 /// What is done to bytes.
 #[derive(Clone, Debug)]
 enum Change {
-    Replace {
-        at: Index,
-        bytes: Vec<u8>,
-    },
-    /// In the header, or in the first name.
-    Front {
-        at: usize,
-        byte: u8,
-    },
-    Insert {
-        at: Index,
-        bytes: Vec<u8>,
-    },
-    Remove {
-        at: Index,
-        len: usize,
-    },
-    Splice {
-        from: Index,
-        to: Index,
-        len: usize,
-    },
+    Any(mutation::Change),
     /// A pointer to somewhere in the message, or beyond, as compressed names have them.
     Point {
         at: Index,
@@ -81,50 +60,19 @@ enum Change {
 }
 
 fn change() -> impl Strategy<Value = Change> {
-    let bytes = || prop::collection::vec(any::<u8>(), 1..9);
     let count = prop_oneof![0..4_u16, any::<u16>()];
     prop_oneof![
-        3 => (any::<Index>(), bytes()).prop_map(|(at, bytes)| Change::Replace { at, bytes }),
-        4 => (0..40_usize, any::<u8>()).prop_map(|(at, byte)| Change::Front { at, byte }),
-        2 => (any::<Index>(), bytes()).prop_map(|(at, bytes)| Change::Insert { at, bytes }),
-        2 => (any::<Index>(), 1..40_usize).prop_map(|(at, len)| Change::Remove { at, len }),
-        2 => (any::<Index>(), any::<Index>(), 1..80_usize)
-            .prop_map(|(from, to, len)| Change::Splice { from, to, len }),
+        13 => mutation::change(4, 40).prop_map(Change::Any),
         3 => (any::<Index>(), 0..120_u16).prop_map(|(at, to)| Change::Point { at, to }),
         2 => (0..4_usize, count).prop_map(|(of, count)| Change::Count { of, count }),
     ]
 }
 
 fn apply(bytes: &mut Vec<u8>, change: &Change, other: &[u8]) {
-    let stretch = |bytes: &[u8], at: &Index, len: usize| {
-        let start = at.index(bytes.len() + 1);
-        start..(start + len).min(bytes.len())
-    };
     match change {
-        Change::Replace { at, bytes: new } => {
-            let range = stretch(bytes, at, new.len());
-            bytes.splice(range, new.iter().copied());
-        }
-        Change::Front { at, byte } => {
-            if let Some(place) = bytes.get_mut(*at) {
-                *place ^= byte;
-            }
-        }
-        Change::Insert { at, bytes: new } => {
-            let range = stretch(bytes, at, 0);
-            bytes.splice(range, new.iter().copied());
-        }
-        Change::Remove { at, len } => {
-            let range = stretch(bytes, at, *len);
-            bytes.drain(range);
-        }
-        Change::Splice { from, to, len } => {
-            let new = other[stretch(other, from, *len)].to_vec();
-            let range = stretch(bytes, to, 0);
-            bytes.splice(range, new);
-        }
+        Change::Any(change) => mutation::apply(bytes, change, other),
         Change::Point { at, to } => {
-            let range = stretch(bytes, at, 2);
+            let range = mutation::stretch(bytes, at, 2);
             bytes.splice(range, (0xc000 | to).to_be_bytes());
         }
         Change::Count { of, count } => {
@@ -218,21 +166,9 @@ fn ask(question: &[u8], names: Names<'_>, is_by_tcp: bool) {
     assert!(!header.tc() || records.is_empty(), "all of it or nothing");
 }
 
-fn rand_byte() -> u8 {
-    use std::hash::{BuildHasher, RandomState};
-    RandomState::new().hash_one(0).to_le_bytes()[0]
-}
-
 #[test]
 fn no_question_makes_it_panic() {
-    let seconds = std::env::var("SHIM_FUZZ_SECONDS").ok().and_then(|text| text.parse().ok());
-    let seed: [u8; 32] = match seconds {
-        None => [7; 32],
-        Some(_) => std::array::from_fn(|_| rand_byte()),
-    };
-    let end = Instant::now() + Duration::from_secs(seconds.unwrap_or(1));
-    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
-    let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+    let Fuzzer { seed, mut runner, end } = Fuzzer::start();
     let entries =
         table(&[("bob", 1, None), ("www.example.org", 1, Some("bob")), ("many", 40, None)]);
     let names = Names::new(&entries);

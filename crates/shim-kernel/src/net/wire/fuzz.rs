@@ -6,46 +6,24 @@
 //! another length, and then the seed is new each time and told when something is found.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use std::vec::Vec;
 
 use etherparse::checksum::Sum16BitWords;
 use proptest::prelude::*;
-use proptest::sample::Index;
 use proptest::strategy::ValueTree;
-use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use shim_abi::SimTime;
 
 use super::properties::packets;
 use super::{Arrival, Reassembly, read, write};
 use crate::net::icmp::{Complaint, Trouble, error_about};
+use crate::net::mutation::{self, Fuzzer};
 use crate::net::packet::Body;
 
 /// What is done to bytes.
 #[derive(Clone, Debug)]
 enum Change {
-    Replace {
-        at: Index,
-        bytes: Vec<u8>,
-    },
-    /// Near the beginning, where headers are.
-    Header {
-        at: usize,
-        byte: u8,
-    },
-    Insert {
-        at: Index,
-        bytes: Vec<u8>,
-    },
-    Remove {
-        at: Index,
-        len: usize,
-    },
-    Splice {
-        from: Index,
-        to: Index,
-        len: usize,
-    },
+    Any(mutation::Change),
     /// Another header of IPv6 before what follows the first.
     Extend {
         kind: u8,
@@ -54,48 +32,17 @@ enum Change {
 }
 
 fn change() -> impl Strategy<Value = Change> {
-    let bytes = || prop::collection::vec(any::<u8>(), 1..9);
     let kind = prop::sample::select(&[0_u8, 43, 44, 60, 59, 6, 17, 58][..]);
     prop_oneof![
-        3 => (any::<Index>(), bytes()).prop_map(|(at, bytes)| Change::Replace { at, bytes }),
-        6 => (0..80_usize, any::<u8>()).prop_map(|(at, byte)| Change::Header { at, byte }),
-        2 => (any::<Index>(), bytes()).prop_map(|(at, bytes)| Change::Insert { at, bytes }),
-        2 => (any::<Index>(), 1..40_usize).prop_map(|(at, len)| Change::Remove { at, len }),
-        2 => (any::<Index>(), any::<Index>(), 1..80_usize)
-            .prop_map(|(from, to, len)| Change::Splice { from, to, len }),
+        15 => mutation::change(6, 80).prop_map(Change::Any),
         2 => (kind, prop::collection::vec(any::<u8>(), 7))
             .prop_map(|(kind, bytes)| Change::Extend { kind, bytes }),
     ]
 }
 
 fn apply(bytes: &mut Vec<u8>, change: &Change, other: &[u8]) {
-    let stretch = |bytes: &[u8], at: &Index, len: usize| {
-        let start = at.index(bytes.len() + 1);
-        start..(start + len).min(bytes.len())
-    };
     match change {
-        Change::Replace { at, bytes: new } => {
-            let range = stretch(bytes, at, new.len());
-            bytes.splice(range, new.iter().copied());
-        }
-        Change::Header { at, byte } => {
-            if let Some(place) = bytes.get_mut(*at) {
-                *place ^= byte;
-            }
-        }
-        Change::Insert { at, bytes: new } => {
-            let range = stretch(bytes, at, 0);
-            bytes.splice(range, new.iter().copied());
-        }
-        Change::Remove { at, len } => {
-            let range = stretch(bytes, at, *len);
-            bytes.drain(range);
-        }
-        Change::Splice { from, to, len } => {
-            let new = other[stretch(other, from, *len)].to_vec();
-            let range = stretch(bytes, to, 0);
-            bytes.splice(range, new);
-        }
+        Change::Any(change) => mutation::apply(bytes, change, other),
         Change::Extend { kind, bytes: new } if bytes.len() >= 40 && bytes[0] >> 4 == 6 => {
             let next = std::mem::replace(&mut bytes[6], *kind);
             let length = u16::from_be_bytes([bytes[4], bytes[5]]).wrapping_add(8);
@@ -157,21 +104,9 @@ fn look_at(complaint: &Complaint, is_v4: bool) {
     }
 }
 
-fn rand_byte() -> u8 {
-    use std::hash::{BuildHasher, RandomState};
-    RandomState::new().hash_one(0).to_le_bytes()[0]
-}
-
 #[test]
 fn no_bytes_make_it_panic() {
-    let seconds = std::env::var("SHIM_FUZZ_SECONDS").ok().and_then(|text| text.parse().ok());
-    let seed: [u8; 32] = match seconds {
-        None => [7; 32],
-        Some(_) => std::array::from_fn(|_| rand_byte()),
-    };
-    let end = Instant::now() + Duration::from_secs(seconds.unwrap_or(1));
-    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
-    let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+    let Fuzzer { seed, mut runner, end } = Fuzzer::start();
     let sent = (packets(300), packets(60), any::<bool>());
     let changes = prop::collection::vec(change(), 0..5);
     let (mut count, mut reassembly) = (0_u64, Reassembly::default());
