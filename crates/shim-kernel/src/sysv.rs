@@ -18,8 +18,6 @@ mod sem_operate;
 mod semaphore;
 mod shm_attach;
 mod shm_control;
-#[cfg(test)]
-mod testing;
 
 use alloc::collections::BTreeMap;
 

@@ -2,6 +2,8 @@
 //!
 //! Always true: guest memory is one small region at [`DATA`]; everything else is a bad address.
 
+pub(crate) mod bench;
+
 use std::collections::BTreeMap;
 use std::vec;
 use std::vec::Vec;

@@ -100,8 +100,8 @@ pub(crate) struct QueueStatus {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::Bench;
     use super::*;
+    use crate::testing::bench::Bench;
     use crate::testing::{DATA, UID};
     use shim_abi::calls::nr;
 

@@ -115,9 +115,9 @@ impl Kernel {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::Bench;
     use super::*;
     use crate::testing::DATA;
+    use crate::testing::bench::Bench;
     use core::mem::offset_of;
     use shim_abi::calls::{PSEUDO_DUPLICATE, nr};
 

@@ -146,9 +146,10 @@ impl Context<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Bench, CREATE, NAME};
+    use super::super::testing::{CREATE, NAME};
     use super::*;
     use crate::testing::DATA;
+    use crate::testing::bench::Bench;
     use shim_abi::calls::nr;
 
     const ATTRIBUTES: u64 = DATA + 0x100;

@@ -181,10 +181,10 @@ impl Kernel {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Bench, failed};
     use super::*;
     use crate::outcome::Outcome;
     use crate::testing::DATA;
+    use crate::testing::bench::{Bench, failed};
     use shim_abi::calls::{PSEUDO_POLL, nr};
 
     const OK: Outcome = Outcome::Done(0);

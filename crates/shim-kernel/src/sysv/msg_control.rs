@@ -116,10 +116,10 @@ impl Context<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Bench, failed};
     use super::*;
     use crate::outcome::Outcome;
     use crate::testing::DATA;
+    use crate::testing::bench::{Bench, failed};
     use core::mem::offset_of;
     use shim_abi::SimTime;
     use shim_abi::calls::nr;

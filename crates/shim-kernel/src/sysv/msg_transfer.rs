@@ -157,10 +157,10 @@ impl Kernel {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Bench, failed};
     use super::*;
     use crate::outcome::Outcome;
     use crate::testing::DATA;
+    use crate::testing::bench::{Bench, failed};
     use shim_abi::calls::nr;
 
     const OK: Outcome = Outcome::Done(0);
@@ -174,11 +174,11 @@ mod tests {
         fn queue(&mut self) -> u64 {
             self.done(0, nr::msgget, &[5, 0o1600]) as u64
         }
-        fn send(&mut self, thread: usize, id: u64, kind: i64, len: u64, flags: u64) -> Outcome {
+        fn msgsnd(&mut self, thread: usize, id: u64, kind: i64, len: u64, flags: u64) -> Outcome {
             self.guest.put_words(DATA, &[kind as u64, 0x0101_0101 * kind as u64]);
             self.call(thread, nr::msgsnd, &[id, DATA, len, flags])
         }
-        fn receive(&mut self, thread: usize, id: u64, room: u64, kind: i64, flags: u64) -> Outcome {
+        fn msgrcv(&mut self, thread: usize, id: u64, room: u64, kind: i64, flags: u64) -> Outcome {
             self.guest.put_words(TO, &[0, 0]);
             self.call(thread, nr::msgrcv, &[id, TO, room, kind as u64, flags])
         }
@@ -223,40 +223,40 @@ mod tests {
         let mut bench = Bench::new(1);
         let id = bench.queue();
         for kind in [2, 1, 3] {
-            assert_eq!(bench.send(0, id, kind, 3, 0), OK);
+            assert_eq!(bench.msgsnd(0, id, kind, 3, 0), OK);
         }
-        assert_eq!(bench.receive(0, id, 2, 3, NOWAIT), failed(Errno::E2BIG));
+        assert_eq!(bench.msgrcv(0, id, 2, 3, NOWAIT), failed(Errno::E2BIG));
         let copy = libc::MSG_COPY as u64;
-        assert_eq!(bench.receive(0, id, 9, 1, copy | NOWAIT), Outcome::Done(3));
+        assert_eq!(bench.msgrcv(0, id, 9, 1, copy | NOWAIT), Outcome::Done(3));
         assert_eq!(bench.guest.words::<2>(TO), [1, 0x01_0101]);
-        assert_eq!(bench.receive(0, id, 2, 3, NOWAIT | NOERROR), Outcome::Done(2));
+        assert_eq!(bench.msgrcv(0, id, 2, 3, NOWAIT | NOERROR), Outcome::Done(2));
         assert_eq!(bench.guest.words::<2>(TO), [3, 0x0303]);
-        assert_eq!(bench.receive(0, id, 9, -2, NOWAIT), Outcome::Done(3));
+        assert_eq!(bench.msgrcv(0, id, 9, -2, NOWAIT), Outcome::Done(3));
         assert_eq!(bench.guest.words::<1>(TO), [1]);
         let lost = bench.call(0, nr::msgrcv, &[id, 8, 9, 0, NOWAIT]);
         assert_eq!(lost, failed(Errno::EFAULT));
-        assert_eq!(bench.receive(0, id, 9, 0, NOWAIT), failed(Errno::ENOMSG));
+        assert_eq!(bench.msgrcv(0, id, 9, 0, NOWAIT), failed(Errno::ENOMSG));
     }
 
     #[test]
     fn receivers_and_senders_wait_and_go_on() {
         let mut bench = Bench::new(4);
         let id = bench.queue();
-        assert_eq!(bench.receive(1, id, 8, 7, 0), PARK);
-        assert_eq!(bench.receive(2, id, 1, 0, 0), PARK);
-        assert_eq!(bench.send(0, id, 5, 3, 0), OK);
+        assert_eq!(bench.msgrcv(1, id, 8, 7, 0), PARK);
+        assert_eq!(bench.msgrcv(2, id, 1, 0, 0), PARK);
+        assert_eq!(bench.msgsnd(0, id, 5, 3, 0), OK);
         assert_eq!(bench.resumed(), [(2, failed(Errno::E2BIG))]);
-        assert_eq!(bench.send(0, id, 7, 3, 0), OK);
+        assert_eq!(bench.msgsnd(0, id, 7, 3, 0), OK);
         assert_eq!(bench.resumed(), [(1, Outcome::Done(3))]);
         assert_eq!(bench.guest.words::<2>(TO), [7, 0x07_0707]);
         for _ in 0..2 {
-            assert_eq!(bench.send(0, id, 9, 8190, 0), OK);
+            assert_eq!(bench.msgsnd(0, id, 9, 8190, 0), OK);
         }
-        assert_eq!(bench.send(1, id, 9, 8, NOWAIT), failed(Errno::EAGAIN));
-        assert_eq!(bench.send(1, id, 9, 8, 0), PARK);
-        assert_eq!(bench.receive(0, id, 3, 5, 0), Outcome::Done(3));
+        assert_eq!(bench.msgsnd(1, id, 9, 8, NOWAIT), failed(Errno::EAGAIN));
+        assert_eq!(bench.msgsnd(1, id, 9, 8, 0), PARK);
+        assert_eq!(bench.msgrcv(0, id, 3, 5, 0), Outcome::Done(3));
         assert_eq!(bench.resumed(), []);
-        assert_eq!(bench.receive(0, id, 0, 9, NOERROR), Outcome::Done(0));
+        assert_eq!(bench.msgrcv(0, id, 0, 9, NOERROR), Outcome::Done(0));
         assert_eq!(bench.resumed(), [(1, OK)]);
     }
 
@@ -265,8 +265,8 @@ mod tests {
         let mut bench = Bench::new(3);
         let id = bench.queue();
         bench.guest.actions.extend([(15, 0x1234), (10, 1)]);
-        assert_eq!(bench.receive(1, id, 8, 0, 0), PARK);
-        assert_eq!(bench.receive(2, id, 8, 0, 0), PARK);
+        assert_eq!(bench.msgrcv(1, id, 8, 0, 0), PARK);
+        assert_eq!(bench.msgrcv(2, id, 8, 0, 0), PARK);
         assert_eq!(bench.signal(1, 10), [(1, PARK)]);
         assert_eq!(bench.signal(1, 15), [(1, failed(Errno::EINTR))]);
         assert_eq!(bench.done(0, nr::msgctl, &[id, libc::IPC_RMID as u64]), 0);
@@ -277,9 +277,9 @@ mod tests {
     fn the_dead_receive_nothing() {
         let mut bench = Bench::new(2);
         let id = bench.queue();
-        assert_eq!(bench.receive(1, id, 8, 0, 0), PARK);
+        assert_eq!(bench.msgrcv(1, id, 8, 0, 0), PARK);
         bench.kernel.end(crate::VirtualPid(1001), 0, &mut bench.guest);
-        assert_eq!(bench.send(0, id, 7, 3, 0), OK);
-        assert_eq!(bench.receive(0, id, 8, 0, NOWAIT), Outcome::Done(3));
+        assert_eq!(bench.msgsnd(0, id, 7, 3, 0), OK);
+        assert_eq!(bench.msgrcv(0, id, 8, 0, NOWAIT), Outcome::Done(3));
     }
 }

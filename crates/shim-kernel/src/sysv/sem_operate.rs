@@ -184,10 +184,10 @@ impl Kernel {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Bench, failed};
     use super::*;
     use crate::outcome::Outcome;
     use crate::testing::DATA;
+    use crate::testing::bench::{Bench, failed};
     use shim_abi::calls::nr;
 
     const CREATE: u64 = 0o1600;

@@ -163,9 +163,9 @@ impl Kernel {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::Bench;
     use super::*;
     use crate::testing::DATA;
+    use crate::testing::bench::Bench;
     use shim_abi::calls::{PSEUDO_ATTACHED, nr};
 
     const CREATE: u64 = 0o1600;

@@ -118,9 +118,9 @@ impl Context<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::Bench;
     use super::*;
     use crate::testing::DATA;
+    use crate::testing::bench::Bench;
     use core::mem::offset_of;
     use shim_abi::SimTime;
     use shim_abi::calls::{PSEUDO_ATTACHED, nr};
